@@ -18,8 +18,8 @@ CONTEXT = HOPS_PER_FRAME  # hops of context on each side of the frame's own
 OVERHANG = (WINDOW - HOP) // 2
 
 # Level below which everything counts as silence, and the fixed scale that brings speech at ordinary level to
-# about zero mean and unit variance. Constants instead of clip statistics, so that a row never depends on audio
-# far away.
+# about zero mean and unit variance. Constants instead of clip statistics, so that a row never depends on
+# audio far away.
 FLOOR = 1e-6
 MEAN = -10.0
 SCALE = 3.5
@@ -30,9 +30,10 @@ BLOCK = 1500  # frames worked on at a time: bounds the memory of long recordings
 class LogMelEncoder:
     """32 log-mel bands (50 to 7600 Hz, 25 ms Hann window, 10 ms hop), twelve hops per video frame.
 
-    Row i stacks the hops of frame i - 1, i and i + 1 (hop-major, band fastest): 12 x 32 = 384 values. It depends
-    on samples [640 i - 760, 640 i + 1400) alone, so encoding a stream piece by piece gives the rows of the whole.
-    Samples outside the waveform are silence; a silent row is the constant ``(log(FLOOR) - MEAN) / SCALE``.
+    Row i stacks the hops of frame i - 1, i and i + 1 (hop-major, band fastest): 12 x 32 = 384 values. It
+    depends on samples [640 i - 760, 640 i + 1400) alone, so encoding a stream piece by piece gives the rows
+    of the whole. Samples outside the waveform are silence; a silent row is the constant ``(log(FLOOR) - MEAN)
+    / SCALE``.
     """
 
     feature_dim = (2 * CONTEXT + HOPS_PER_FRAME) * BANDS
