@@ -56,7 +56,7 @@ def golden():
             pytest.skip(f"golden set {name} not found (LIPFORCING_GOLDENS)")
         with safe_open(path, framework="pt") as file:
             meta = json.loads(file.metadata()["golden"])
-            return Golden({key: file.get_tensor(key) for key in file.keys()}, meta)
+            return Golden({key: file.get_tensor(key) for key in file.keys()}, meta)  # noqa: SIM118
 
     return load
 

@@ -1,0 +1,1 @@
+"""Flow-matching conversions, schedules and samplers."""

@@ -1,0 +1,151 @@
+"""Layers of the Wan transformer; attribute names are the key names of the official checkpoints."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from .attention import AttentionFunction
+from .config import WanConfig
+from .rotary import Rotary
+
+KeysValues = tuple[Tensor, Tensor]
+Store = Callable[[Tensor, Tensor], None]
+
+
+class SelfAttention(nn.Module):
+    """Attention among the tokens of a span, and to the cached past where there is one."""
+
+    def __init__(self, config: WanConfig, attention: AttentionFunction, operations, **factory) -> None:
+        super().__init__()
+        self.num_heads = config.num_heads
+        self.attention = attention
+        self.q = operations.Linear(config.dim, config.dim, **factory)
+        self.k = operations.Linear(config.dim, config.dim, **factory)
+        self.v = operations.Linear(config.dim, config.dim, **factory)
+        self.o = operations.Linear(config.dim, config.dim, **factory)
+        self.norm_q = operations.RMSNorm(config.dim, eps=config.eps, **factory)
+        self.norm_k = operations.RMSNorm(config.dim, eps=config.eps, **factory)
+
+    def keys_values(self, x: Tensor) -> KeysValues:
+        """Normalised keys before rotation, and values, of ``x`` [B, N, dim]; each [B, N, heads, head_dim]."""
+        heads = (self.num_heads, -1)
+        return self.norm_k(self.k(x)).unflatten(-1, heads), self.v(x).unflatten(-1, heads)
+
+    def forward(self, x: Tensor, rotary: Rotary, past: KeysValues | None = None, store: Store | None = None) -> Tensor:
+        """Attend from ``x`` [B, N, dim] to itself and to ``past`` keys (already rotated) and values.
+
+        ``store`` is called with the span's own keys, before rotation, and values.
+        """
+        q = rotary(self.norm_q(self.q(x)).unflatten(-1, (self.num_heads, -1)))
+        own_keys, own_values = self.keys_values(x)
+        k, v = rotary(own_keys), own_values
+        if past is not None:
+            k, v = torch.cat((past[0], k), dim=1), torch.cat((past[1], v), dim=1)
+        attended = self.attention(q, k, v)
+        if store is not None:  # only now: the cache may overwrite the very slots that ``past`` shows
+            store(own_keys, own_values)
+        return self.o(attended.flatten(2))
+
+
+class CrossAttention(nn.Module):
+    """Attention from video tokens to all text positions, padding included."""
+
+    def __init__(self, config: WanConfig, attention: AttentionFunction, operations, **factory) -> None:
+        super().__init__()
+        self.num_heads = config.num_heads
+        self.attention = attention
+        self.q = operations.Linear(config.dim, config.dim, **factory)
+        self.k = operations.Linear(config.dim, config.dim, **factory)
+        self.v = operations.Linear(config.dim, config.dim, **factory)
+        self.o = operations.Linear(config.dim, config.dim, **factory)
+        self.norm_q = operations.RMSNorm(config.dim, eps=config.eps, **factory)
+        self.norm_k = operations.RMSNorm(config.dim, eps=config.eps, **factory)
+
+    def keys_values(self, text: Tensor) -> KeysValues:
+        """Keys and values of embedded text [B, text_len, dim]; each [B, text_len, heads, head_dim]."""
+        heads = (self.num_heads, -1)
+        return self.norm_k(self.k(text)).unflatten(-1, heads), self.v(text).unflatten(-1, heads)
+
+    def forward(self, x: Tensor, text: KeysValues) -> Tensor:
+        """Attend from ``x`` [B, N, dim] to text keys and values."""
+        q = self.norm_q(self.q(x)).unflatten(-1, (self.num_heads, -1))
+        return self.o(self.attention(q, *text).flatten(2))
+
+
+class Block(nn.Module):
+    """Self-attention, cross-attention and feed-forward with adaptive layer norm (AdaLN).
+
+    The six modulation vectors are, in order: shift, scale, gate of self-attention; shift, scale, gate of the
+    feed-forward. Cross-attention has an affine norm and no gate.
+    """
+
+    def __init__(self, config: WanConfig, attention: AttentionFunction, operations, **factory) -> None:
+        super().__init__()
+        norm = {"eps": config.eps, "elementwise_affine": False, **factory}
+        self.norm1 = operations.LayerNorm(config.dim, **norm)
+        self.self_attn = SelfAttention(config, attention, operations, **factory)
+        self.norm3 = operations.LayerNorm(config.dim, eps=config.eps, **factory)
+        self.cross_attn = CrossAttention(config, attention, operations, **factory)
+        self.norm2 = operations.LayerNorm(config.dim, **norm)
+        self.ffn = nn.Sequential(
+            operations.Linear(config.dim, config.ffn_dim, **factory),
+            nn.GELU(approximate="tanh"),
+            operations.Linear(config.ffn_dim, config.dim, **factory),
+        )
+        self.modulation = nn.Parameter(torch.randn(1, 6, config.dim, **factory) / config.dim**0.5)
+
+    def modulate(self, time: Tensor) -> tuple[Tensor, ...]:
+        """Six vectors [B, f or 1, 1, dim] from the projected time embedding [B, f or 1, 6, dim]."""
+        return (self.modulation.to(time)[None] + time).unsqueeze(3).unbind(2)
+
+    def attention_input(self, x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
+        """Modulated input [B, N, dim] of self-attention, from the residual stream ``x`` [B, f, S, dim]."""
+        return (self.norm1(x) * (1 + scale) + shift).flatten(1, 2)
+
+    def forward(
+        self,
+        x: Tensor,
+        time: Tensor,
+        text: KeysValues,
+        rotary: Rotary,
+        past: KeysValues | None = None,
+        store: Store | None = None,
+    ) -> Tensor:
+        """Run the block on the residual stream ``x`` [B, f, S, dim] (f latent frames of S tokens)."""
+        shift, scale, gate, ffn_shift, ffn_scale, ffn_gate = self.modulate(time)
+        attended = self.self_attn(self.attention_input(x, shift, scale), rotary, past, store)
+        x = x + gate * attended.view_as(x)
+        x = x + self.cross_attn(self.norm3(x).flatten(1, 2), text).view_as(x)
+        return x + ffn_gate * self.ffn(self.norm2(x) * (1 + ffn_scale) + ffn_shift)
+
+
+class Head(nn.Module):
+    """Modulated projection of tokens to patches; uses the time embedding before its six-fold projection."""
+
+    def __init__(self, config: WanConfig, patch_values: int, operations, **factory) -> None:
+        super().__init__()
+        self.norm = operations.LayerNorm(config.dim, eps=config.eps, elementwise_affine=False, **factory)
+        self.head = operations.Linear(config.dim, patch_values, **factory)
+        self.modulation = nn.Parameter(torch.randn(1, 2, config.dim, **factory) / config.dim**0.5)
+
+    def forward(self, x: Tensor, time: Tensor) -> Tensor:
+        """``x`` [B, f, S, dim], ``time`` [B, f or 1, dim] -> [B, f, S, patch_values]."""
+        shift, scale = (self.modulation.to(time)[None] + time.unsqueeze(2)).unsqueeze(3).unbind(2)
+        return self.head(self.norm(x) * (1 + scale) + shift)
+
+
+class AudioPack(nn.Module):
+    """Packs the audio features of the four video frames of a latent frame into one small vector."""
+
+    def __init__(self, config: WanConfig, frames: int, operations, **factory) -> None:
+        super().__init__()
+        self.frames = frames
+        self.proj = operations.Linear(frames * config.audio_dim, config.audio_hidden, **factory)
+        self.norm_out = operations.LayerNorm(config.audio_hidden, **factory)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """[B, frames * n, audio_dim] -> [B, n, audio_hidden]; a group is flattened frame by frame."""
+        return self.norm_out(self.proj(features.unflatten(1, (-1, self.frames)).flatten(2)))

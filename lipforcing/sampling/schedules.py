@@ -1,0 +1,41 @@
+"""Noise schedules, in rectified-flow time t (1 is noise, 0 is clean)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+T_MAX = 0.999
+T_MIN = 0.001
+SHIFT = 5.0
+TWO_STEP = (0.999, 0.769, 0.0)  # read from the teacher's trajectory: step 30 of 50 (paper; fact sheet 2)
+GUIDANCE_SCALE = 4.5
+SYNC_WINDOW = (0.556, 0.882)
+
+
+def shift_time(u: Tensor | float, shift: float = SHIFT) -> Tensor | float:
+    """Move time towards noise: ``t = s u / (1 + (s - 1) u)``."""
+    return shift * u / (1 + (shift - 1) * u)
+
+
+def unshift_time(t: Tensor | float, shift: float = SHIFT) -> Tensor | float:
+    """Inverse of ``shift_time``: ``u = t / (s - (s - 1) t)``."""
+    return t / (shift - (shift - 1) * t)
+
+
+def teacher_grid(steps: int = 50, shift: float = SHIFT) -> Tensor:
+    """The teacher's ODE grid [steps + 1], float64: uniform in u from 0.999, shifted, ends forced to 0.999 and 0."""
+    u = T_MAX * (1 - torch.arange(steps + 1, dtype=torch.float64) / steps)
+    t = shift_time(u, shift)
+    t[0], t[-1] = T_MAX, 0.0
+    return t
+
+
+def sync_window_scale(t: Tensor, scale: float = GUIDANCE_SCALE, reverse: bool = False) -> Tensor:
+    """Guidance scale per time: ``scale`` inside the sync window (both ends included), 1 outside (paper, Eq. 6).
+
+    ``reverse`` guides outside the window instead.
+    """
+    low, high = SYNC_WINDOW
+    inside = (t >= low) & (t <= high)
+    return torch.where(inside ^ reverse, scale, 1.0).to(t.dtype)

@@ -1,0 +1,69 @@
+"""Conversions and schedules against the reference (goldens README, section 3.10)."""
+
+from __future__ import annotations
+
+import torch
+
+from lipforcing.sampling import flow
+from lipforcing.sampling.guidance import guide, guided_velocity, sample_euler
+from lipforcing.sampling.schedules import TWO_STEP, shift_time, sync_window_scale, teacher_grid, unshift_time
+
+
+def test_grid_and_shift(golden, parity):
+    data = golden("schedule")
+    grid = teacher_grid(data.config["steps"], data.config["shift"])
+    parity("schedule", "grid float64", grid, data["grid/t_float64"], 1e-12)
+    parity("schedule", "grid float32", grid.float(), data["grid/t_float32"], 1e-6)
+    parity("schedule", "network timestep", 1000 * grid, data["grid/network_timestep_float64"], 1e-9)
+    shifted = shift_time(data["shift/u"], data.config["shift"])
+    parity("schedule", "shift", shifted, data["shift/t"], 1e-12)
+    parity("schedule", "shift inverse", unshift_time(shifted, data.config["shift"]), data["shift/u"], 1e-12)
+    assert list(TWO_STEP) == data["student/t_list"].tolist()
+
+
+def test_sync_window(golden):
+    data = golden("schedule")
+    assert torch.equal(sync_window_scale(data["gate/t"]), data["gate/s"])
+    assert torch.equal(sync_window_scale(data["gate/t"], reverse=True), data["gate/s_reverse"])
+    assert torch.equal(sync_window_scale(teacher_grid()), data["gate/grid_s"])
+
+
+def test_conversions(golden, parity):
+    data = golden("schedule")
+    t = data["convert/t"][:, None, None]
+    x_t, v, x0, eps = (data[f"convert/{name}"] for name in ("x_t", "v", "x0", "eps"))
+    cases = {
+        "flow_to_x0": flow.velocity_to_x0(x_t, v, t),
+        "x0_to_flow": flow.x0_to_velocity(x_t, x0, t),
+        "x0_to_eps": flow.x0_to_eps(x_t, x0, t),
+        "eps_to_x0": flow.eps_to_x0(x_t, eps, t),
+        "flow_to_eps": flow.velocity_to_eps(x_t, v, t),
+        "forward_process": flow.forward_process(x0, eps, t),
+        "velocity": flow.velocity(x0, eps),
+    }
+    for name, value in cases.items():
+        expected = data[f"convert/{name}"]
+        if name == "flow_to_eps":  # the reference goes through x0 rounded to float32 and divides by t = 0
+            value, expected = value[1:], expected[1:]
+        # dividing by t = 0 (taken as 1e-6) makes numbers of a million, so errors are relative to the largest
+        scale = expected.abs().flatten(1).amax(1).clamp(min=1)[:, None, None]
+        parity("schedule", f"{name} (relative)", value / scale, expected / scale, 2e-6)
+
+
+def test_euler_on_a_straight_path_lands_on_x0():
+    x0, eps = torch.randn(2, 4), torch.randn(2, 4)
+    seen = []
+    grid = teacher_grid(10).tolist()
+    start = flow.forward_process(x0, eps, grid[0])
+    end = sample_euler(lambda x, t: eps - x0, start, grid, callback=lambda step, x: seen.append(step))
+    torch.testing.assert_close(end, x0)
+    assert seen == list(range(10))
+
+
+def test_guidance_scale_one_is_the_conditional_branch():
+    positive, negative = torch.randn(3), torch.randn(3)
+    assert torch.allclose(guide(positive, negative, 1.0), positive)
+    model = guided_velocity(lambda x, t: x + 1, lambda x, t: x - 1, 4.5)
+    x = torch.randn(5)
+    # the guided velocity is v+ + (s - 1)(v+ - v-)
+    torch.testing.assert_close(model(x, 0.7), x + 1 + 3.5 * 2)

@@ -1,0 +1,36 @@
+"""Frame, latent, chunk and sample arithmetic."""
+
+from __future__ import annotations
+
+import pytest
+
+from lipforcing import timeline
+
+
+def test_chunks_tile_latents_and_frames():
+    assert [timeline.chunk_frames_span(c) for c in range(3)] == [(0, 9), (9, 21), (21, 33)]
+    for chunk in range(50):
+        assert timeline.chunk_frames_span(chunk)[1] == timeline.chunk_frames_span(chunk + 1)[0]
+        first, end = timeline.chunk_latents_span(chunk)
+        spans = [timeline.latent_frames_span(latent) for latent in range(first, end)]
+        assert (spans[0][0], spans[-1][1]) == timeline.chunk_frames_span(chunk)
+        assert all(a[1] == b[0] for a, b in zip(spans, spans[1:]))
+
+
+@pytest.mark.parametrize("frames, chunks", [(1, 1), (9, 1), (10, 2), (21, 2), (22, 3), (81, 7), (82, 8)])
+def test_smallest_cover(frames, chunks):
+    assert timeline.chunks_for_frames(frames) == chunks
+    assert timeline.frames_for_chunks(chunks) >= frames
+    assert chunks == 1 or timeline.frames_for_chunks(chunks - 1) < frames
+
+
+def test_reference_lengths():
+    assert timeline.latents_for_frames(81) == 21 and timeline.frames_for_latents(21) == 81
+    assert timeline.frames_for_chunks(7) == 81
+    assert timeline.frames_for_samples(51_840) == 81
+    assert timeline.frames_for_samples(51_841) == 82
+    assert timeline.frames_for_samples(48_000, 48_000) == 25
+
+
+def test_nearest_frame():
+    assert [timeline.frame_at(n / 30) for n in range(6)] == [0, 1, 2, 3, 3, 4]
