@@ -21,13 +21,14 @@ LIFTER = 22
 SILENCE = 2.220446049250313e-16  # float64 epsilon stands for an energy of zero, whose logarithm is not finite
 
 
-def mfcc(samples: torch.Tensor, sample_rate: int = 16_000) -> torch.Tensor:
+def mfcc(samples: torch.Tensor, sample_rate: int = 16_000, previous: float = 0.0) -> torch.Tensor:
     """Mel-frequency cepstral coefficients: 25 ms rectangular windows every 10 ms.
 
     Args:
         samples: mono [L], scaled like 16-bit integers (+-32768). The first cepstrum is a log energy, so the
             scale matters: samples in [-1, 1] would shift it by about 21.
         sample_rate: in Hz.
+        previous: the sample before the first one, where this is a later piece of a recording.
 
     Returns:
         [1 + ceil((L - 400) / 160), 13] float64 (figures for 16 kHz), the last window padded with zeros.
@@ -35,7 +36,7 @@ def mfcc(samples: torch.Tensor, sample_rate: int = 16_000) -> torch.Tensor:
     window, hop = _half_up(0.025 * sample_rate), _half_up(0.01 * sample_rate)
     fft = 1 << max(window - 1, 0).bit_length()
     signal = samples.to(torch.float64)
-    signal = torch.cat([signal[:1], signal[1:] - PREEMPHASIS * signal[:-1]])
+    signal = signal - PREEMPHASIS * torch.cat([signal.new_tensor([previous]), signal[:-1]])
     hops = max(0, -(-(len(signal) - window) // hop))
     signal = F.pad(signal, (0, hops * hop + window - len(signal)))
     power = torch.fft.rfft(signal.unfold(0, window, hop), fft).abs().square() / fft

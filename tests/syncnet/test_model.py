@@ -7,9 +7,7 @@ import torch
 
 from lipforcing.syncnet.model import SyncNet, SyncNetConfig
 
-SMALL = SyncNetConfig(
-    image_size=96, lip_channels=(2, 3, 4, 5, 6, 7), audio_channels=(3, 4, 5, 6, 7, 8), embedding=9
-)
+SMALL = SyncNetConfig(image_size=96, lip_channels=(2, 3, 4, 5, 6, 7), audio_channels=(3, 4, 5, 6, 7, 8), embedding=9)
 
 
 def make(config: SyncNetConfig) -> SyncNet:

@@ -1,0 +1,80 @@
+"""Sliding windows over a clip and their SyncNet embeddings.
+
+Window i sees video frames i ... i + 4 and hears cepstra 4 i ... 4 i + 19 (distillation fact sheet 6.3).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import torch
+import torch.nn.functional as F
+
+from ..audio.mfcc import mfcc
+from ..timeline import SAMPLES_PER_FRAME
+from .model import WINDOW_CEPSTRA, WINDOW_FRAMES, SyncNet
+
+CEPSTRA_PER_FRAME = 4
+CEPSTRA_HOP = SAMPLES_PER_FRAME // CEPSTRA_PER_FRAME
+CEPSTRA_WINDOW = 400
+
+
+def to_pcm16(waveform: torch.Tensor) -> torch.Tensor:
+    """Mono [samples] in [-1, 1] as the 16-bit integers that a wav file would hold."""
+    return (waveform.float() * 32768).round().clamp(-32768, 32767).to(torch.int16)
+
+
+def prepare_crops(crops: torch.Tensor, image_size: int) -> torch.Tensor:
+    """Face crops uint8 [T, H, W, 3] RGB as the lip network takes them: float32 [3, T, S, S] BGR, 0 to 255.
+
+    Other sizes are resized bilinearly without antialiasing, like the reference's crops.
+    """
+    frames = crops.permute(0, 3, 1, 2).flip(1).float()
+    if frames.shape[-2:] != (image_size, image_size):
+        frames = F.interpolate(frames, (image_size, image_size), mode="bilinear", align_corners=False)
+    return frames.transpose(0, 1)
+
+
+def lip_embeddings(model: SyncNet, crops: torch.Tensor | Iterable[torch.Tensor], batch: int) -> Iterator[torch.Tensor]:
+    """Embeddings [k, E] of successive windows of a clip, at most ``batch`` per item.
+
+    Args:
+        model: in evaluation mode.
+        crops: uint8 [T, H, W, 3] RGB, or an iterable of such pieces of one clip.
+        batch: frames passed through the network at a time.
+    """
+    weight = next(model.parameters())
+    pieces = [crops] if isinstance(crops, torch.Tensor) else crops
+    carried = None
+    for piece in pieces:
+        for part in piece.split(batch):
+            frames = prepare_crops(part.to(weight.device), model.config.image_size).to(weight.dtype)
+            frames = frames if carried is None else torch.cat([carried, frames], dim=1)
+            if frames.shape[1] >= WINDOW_FRAMES:
+                yield model.lip_track(frames)
+            carried = frames[:, -(WINDOW_FRAMES - 1) :]
+
+
+class AudioTrack:
+    """Audio embeddings of a recording, computed on demand.
+
+    Args:
+        model: in evaluation mode.
+        pcm: mono int16 [samples] at 16 kHz.
+    """
+
+    def __init__(self, model: SyncNet, pcm: torch.Tensor) -> None:
+        self.model = model
+        self.pcm = pcm
+        # One window fewer than fits: the reference never uses the last one.
+        self.windows = max(0, len(pcm) // SAMPLES_PER_FRAME - WINDOW_FRAMES)
+
+    def embeddings(self, first: int, end: int) -> torch.Tensor:
+        """Embeddings [end - first, E] of windows first ... end - 1, all below ``windows``."""
+        weight = next(self.model.parameters())
+        cepstra = CEPSTRA_PER_FRAME * (end - first - 1) + WINDOW_CEPSTRA[1]
+        start = first * SAMPLES_PER_FRAME
+        samples = self.pcm[start : start + CEPSTRA_HOP * (cepstra - 1) + CEPSTRA_WINDOW]
+        features = mfcc(samples, previous=float(self.pcm[start - 1]) if start else 0.0)
+        windows = features.unfold(0, WINDOW_CEPSTRA[1], CEPSTRA_PER_FRAME)[:, None]
+        return self.model.audio(windows.to(weight.device, weight.dtype))
