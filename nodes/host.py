@@ -1,0 +1,124 @@
+"""Everything of the host outside its public node API: `comfy.*`, `comfy_api` values, `folder_paths`, `server`.
+
+Those modules change without notice, so the rest of the pack reaches them only through the functions here. They are
+imported when a function is called, never when the pack loads. `tests/host/contract.py` has one check per function,
+run inside a real host.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import io
+import os
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class VideoSource:
+    """Where to read the frames of a VIDEO value.
+
+    `file` is a path or a seekable buffer that PyAV opens; of it, the seconds from `start` on belong to the video, for
+    `duration` seconds or, where that is None, to the end.
+    """
+
+    file: str | io.BytesIO
+    start: float
+    duration: float | None
+
+
+@contextlib.contextmanager
+def video_source(video: Any) -> Iterator[VideoSource]:
+    """The file behind a VIDEO value, without decoding it.
+
+    A video that exists only as frames in memory, or that carries edits which its file does not show yet (crop, resize;
+    hosts from 0.35 on), is written once to a temporary file that is deleted on leaving.
+    """
+    if _is_file_backed(video):
+        start, duration = video.get_active_trim_window()
+        yield VideoSource(video.get_stream_source(), start, duration or None)
+        return
+    path = temp_path("source", ".mp4")
+    # Nearly lossless where the host lets us choose: this is an input, encoded again after the lip sync.
+    quality = {"crf": 4} if "crf" in inspect.signature(video.save_to).parameters else {}
+    try:
+        video.save_to(path, **quality)
+        yield VideoSource(path, 0.0, None)
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            os.remove(path)
+
+
+def _is_file_backed(video: Any) -> bool:
+    from comfy_api.latest import InputImpl
+
+    has_edits = getattr(video, "has_pending_frame_edits", None)
+    return isinstance(video, InputImpl.VideoFromFile) and not (has_edits and has_edits())
+
+
+def video_from_file(path: str) -> Any:
+    """A VIDEO value that refers to the file at `path`; nothing is read."""
+    from comfy_api.latest import InputImpl
+
+    return InputImpl.VideoFromFile(path)
+
+
+def temp_path(stem: str, suffix: str) -> str:
+    """A path for a new file in the host's temporary folder, which the host empties when it starts and ends."""
+    import folder_paths
+
+    folder = folder_paths.get_temp_directory()
+    os.makedirs(folder, exist_ok=True)
+    return os.path.join(folder, f"lipforcing_{stem}_{uuid.uuid4().hex[:12]}{suffix}")
+
+
+def model_path(category: str, name: str) -> str | None:
+    """Path of the model file `name` in the host's model folders of `category`, None where it is in none of them."""
+    import folder_paths
+
+    return folder_paths.get_full_path(category, name)
+
+
+def model_folder(category: str) -> str:
+    """The first of the host's model folders of `category`: where to tell the user to put a file."""
+    import folder_paths
+
+    return folder_paths.get_folder_paths(category)[0]
+
+
+def compute_device() -> Any:
+    """The torch.device on which the host runs its models."""
+    import comfy.model_management
+
+    return comfy.model_management.get_torch_device()
+
+
+def progress_bar(preview_size: int = 512) -> Callable[[int, int, Any], None]:
+    """A function `report(done, total, preview)` that moves the running node's progress bar.
+
+    `preview` is a PIL image shown in the node, at most `preview_size` pixels wide and high, or None. Each call is a
+    cancel point: it raises the host's interrupt exception once the user has asked to stop.
+    """
+    import comfy.model_management
+    import comfy.utils
+
+    bar = comfy.utils.ProgressBar(1)
+
+    def report(done: int, total: int, preview: Any = None) -> None:
+        # The bar drops updates that come too quickly, and with them its own look at the interrupt flag.
+        comfy.model_management.throw_exception_if_processing_interrupted()
+        bar.update_absolute(done, total, ("JPEG", preview, preview_size) if preview is not None else None)
+
+    return report
+
+
+def show_text(text: str, node_id: str) -> None:
+    """Show one line of text in the node, to the client that runs it; without a server nothing happens."""
+    from server import PromptServer
+
+    server = getattr(PromptServer, "instance", None)
+    if server is not None:
+        server.send_progress_text(text, node_id, server.client_id)

@@ -1,0 +1,258 @@
+"""What the pack needs of a host, checked inside one: started by `test_contract.py` with the host's own Python.
+
+    python contract.py HOST_FOLDER BASE_FOLDER PACK_FOLDER
+
+loads the pack the way the host does, runs every `check_*` below and prints one JSON object: what loading cost and
+touched, and for each check the empty string or the traceback of its failure.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import io
+import json
+import os
+import socket
+import sys
+import time
+import traceback
+import types
+from pathlib import Path
+
+
+def enter_host(folder: str, base: str) -> None:
+    """Bring up the host's modules as its main.py does, without the server."""
+    sys.path.insert(0, folder)
+    os.chdir(folder)
+    sys.argv = ["main.py", "--cpu", "--base-directory", base, "--disable-api-nodes"]
+    import comfy.options
+
+    comfy.options.enable_args_parsing()
+    import folder_paths
+
+    folder_paths.set_temp_directory(os.path.join(base, "temp"))
+    # The order matters as in main.py: `nodes` puts a folder on the path whose utils.py hides the host's `utils`.
+    for name in ("utils.extra_config", "comfy.utils", "server", "nodes", "comfy_config.config_parser"):
+        importlib.import_module(name)
+
+
+def state() -> dict:
+    """What of the process and the host a pack could change by being loaded."""
+    import comfy.model_management
+    import comfy.utils
+    import folder_paths
+
+    modules = [comfy.model_management, comfy.utils, folder_paths, os, sys.modules["tempfile"]]
+    return {
+        "sys.path": list(sys.path),
+        "environ": dict(os.environ),
+        "folders": {key: list(value[0]) for key, value in folder_paths.folder_names_and_paths.items()},
+        "temp": folder_paths.get_temp_directory(),
+        "functions": {
+            f"{module.__name__}.{name}": id(value)
+            for module in modules
+            for name, value in vars(module).items()
+            if isinstance(value, types.FunctionType | type)
+        },
+    }
+
+
+def load_pack(folder: str) -> dict:
+    """Load the pack with the host's loader; returns seconds, the modules that came with it and what it changed."""
+    import torch
+
+    nodes = importlib.import_module("nodes")
+    attempts: list[str] = []
+
+    def refuse(self, address):
+        attempts.append(str(address))
+        raise OSError("no network while loading")
+
+    before, modules, connect = state(), set(sys.modules), socket.socket.connect
+    socket.socket.connect = refuse
+    start = time.perf_counter()
+    try:
+        loaded = asyncio.run(nodes.load_custom_node(folder))
+    finally:
+        seconds = time.perf_counter() - start
+        socket.socket.connect = connect
+    after = state()
+    return {
+        "loaded": loaded,
+        "seconds": seconds,
+        "modules": sorted(set(sys.modules) - modules),
+        "changed": [key for key in before if before[key] != after[key]],
+        "network": attempts,
+        "cuda": torch.cuda.is_initialized(),
+        "nodes": sorted(name for name in nodes.NODE_CLASS_MAPPINGS if name.startswith("LipForcing")),
+    }
+
+
+def adapter():
+    """The pack's `nodes/host.py` as the host loaded it."""
+    return next(
+        module for name, module in sys.modules.items() if name.endswith(".nodes.host") and hasattr(module, "temp_path")
+    )
+
+
+def write_clip(path: Path, frames: int = 10) -> str:
+    import av
+    import numpy as np
+
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("h264", rate=25)
+        stream.width = stream.height = 64
+        stream.pix_fmt = "yuv420p"
+        for index in range(frames):
+            picture = np.full((64, 64, 3), 20 * index, np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        container.mux(stream.encode())
+    return str(path)
+
+
+def count_frames(file) -> int:
+    import av
+
+    with av.open(file) as container:
+        return sum(1 for _ in container.decode(video=0))
+
+
+def check_video_source_of_a_file(host, folder: Path) -> None:
+    from comfy_api.latest import InputImpl
+
+    path = write_clip(folder / "clip.mp4")
+    with host.video_source(InputImpl.VideoFromFile(path)) as source:
+        assert source == host.VideoSource(path, 0.0, None), source
+    assert os.path.exists(path), "the user's file was deleted"
+
+
+def check_video_source_of_a_buffer(host, folder: Path) -> None:
+    from comfy_api.latest import InputImpl
+
+    buffer = io.BytesIO(Path(write_clip(folder / "clip.mp4")).read_bytes())
+    with host.video_source(InputImpl.VideoFromFile(buffer)) as source:
+        assert count_frames(source.file) == 10
+
+
+def check_video_source_of_a_trimmed_file(host, folder: Path) -> None:
+    from comfy_api.latest import InputImpl
+
+    video = InputImpl.VideoFromFile(write_clip(folder / "clip.mp4"))
+    with host.video_source(video.as_trimmed(0.08, 0.2, strict_duration=False)) as source:
+        assert abs(source.start - 0.08) < 1e-9 and abs(source.duration - 0.2) < 1e-9, source
+    with host.video_source(InputImpl.VideoFromFile(write_clip(folder / "clip.mp4"), start_time=-0.2)) as source:
+        assert abs(source.start - 0.2) < 0.05 and source.duration is None, source
+
+
+def check_video_source_of_frames_in_memory(host, folder: Path) -> None:
+    from fractions import Fraction
+
+    import torch
+    from comfy_api.latest import InputImpl, Types
+
+    parts = Types.VideoComponents(images=torch.rand(7, 64, 64, 3), audio=None, frame_rate=Fraction(25))
+    with host.video_source(InputImpl.VideoFromComponents(parts)) as source:
+        assert count_frames(source.file) == 7
+        path = source.file
+    assert not os.path.exists(path), "the temporary copy is still there"
+
+
+def check_video_source_shows_pending_edits(host, folder: Path) -> None:
+    from comfy_api.latest import InputImpl
+
+    class Edited(InputImpl.VideoFromFile):
+        def has_pending_frame_edits(self):
+            return True
+
+    path = write_clip(folder / "clip.mp4")
+    with host.video_source(Edited(path)) as source:
+        assert source.file != path and count_frames(source.file) == 10
+
+
+def check_video_from_file(host, folder: Path) -> None:
+    from comfy_api.latest import Input
+
+    video = host.video_from_file(write_clip(folder / "clip.mp4"))
+    assert isinstance(video, Input.Video) and video.get_dimensions() == (64, 64)
+    video.save_to(str(folder / "saved.mp4"))
+    assert count_frames(str(folder / "saved.mp4")) == 10
+
+
+def check_temp_path(host, folder: Path) -> None:
+    import folder_paths
+
+    first, second = host.temp_path("video", ".mp4"), host.temp_path("video", ".mp4")
+    assert first != second and Path(first).parent == Path(folder_paths.get_temp_directory())
+    assert Path(first).parent.is_dir() and not os.path.exists(first)
+
+
+def check_model_path_and_folder(host, folder: Path) -> None:
+    place = Path(host.model_folder("detection"))
+    assert place.name == "detection"
+    assert host.model_path("detection", "probe.pth") is None
+    (place / "probe.pth").write_bytes(b"x")
+    assert host.model_path("detection", "probe.pth") == str(place / "probe.pth")
+    (place / "probe.pth").unlink()
+
+
+def check_compute_device(host, folder: Path) -> None:
+    import torch
+
+    assert host.compute_device() == torch.device("cpu")
+
+
+def check_progress_bar(host, folder: Path) -> None:
+    import comfy.model_management
+    import comfy.utils
+    from PIL import Image
+
+    seen = []
+    comfy.utils.set_progress_bar_global_hook(lambda *args, node_id=None, **kw: seen.append(args))
+    report = host.progress_bar()
+    picture = Image.new("RGB", (8, 8))
+    report(0, 10)
+    report(5, 10, picture)
+    assert seen == [(0, 10, None), (5, 10, ("JPEG", picture, 512))], seen
+    comfy.model_management.interrupt_current_processing(True)
+    try:
+        report(6, 10)
+    except comfy.model_management.InterruptProcessingException:
+        return
+    raise AssertionError("an interrupt did not reach the node")
+
+
+def check_show_text(host, folder: Path) -> None:
+    from server import PromptServer
+
+    host.show_text("no server yet", "7")
+    sent = []
+    PromptServer.instance = types.SimpleNamespace(send_progress_text=lambda *a: sent.append(a), client_id="me")
+    host.show_text("12 frames", "7")
+    assert sent == [("12 frames", "7", "me")], sent
+    # The real method takes what we pass it.
+    real = types.SimpleNamespace(send_sync=lambda event, data, sid: sent.append((data, sid)))
+    PromptServer.send_progress_text(real, "12 frames", "7", "me")
+    assert sent[-1] == (b"\x00\x00\x00\x017" + b"12 frames", "me"), sent
+
+
+CHECKS = {name: value for name, value in globals().items() if name.startswith("check_")}
+
+
+def main(host_folder: str, base: str, pack: str) -> None:
+    import tempfile
+
+    enter_host(host_folder, base)
+    report = {"load": load_pack(pack), "checks": {}}
+    for name, check in CHECKS.items():
+        with tempfile.TemporaryDirectory() as folder:
+            try:
+                check(adapter(), Path(folder))
+                report["checks"][name] = ""
+            except Exception:
+                report["checks"][name] = traceback.format_exc()
+    print("REPORT" + json.dumps(report))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

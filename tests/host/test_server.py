@@ -1,0 +1,157 @@
+"""The nodes in a running ComfyUI, driven over HTTP and WebSocket as a browser or a script would."""
+
+from __future__ import annotations
+
+import copy
+import urllib.request
+
+import numpy as np
+import pytest
+
+from .media import read_media, write_speech, write_video
+from .server import RequestRefused, Server
+
+NODE = "LipForcingVideoToVideo"
+PROMPT = {
+    "1": {"class_type": "LoadVideo", "inputs": {"file": "clip.mp4"}},
+    "2": {"class_type": "LoadAudio", "inputs": {"audio": "speech.wav"}},
+    "3": {"class_type": NODE, "inputs": {"video": ["1", 0], "audio": ["2", 0], "seed": 1, "face": "full"}},
+    "4": {
+        "class_type": "SaveVideo",
+        "inputs": {"video": ["3", 0], "filename_prefix": "video/synced", "format": "auto", "codec": "auto"},
+    },
+}
+
+
+def prompt_with(node: str, **inputs) -> dict:
+    """The tiny workflow with some inputs of one node changed."""
+    prompt = copy.deepcopy(PROMPT)
+    prompt[node]["inputs"].update(inputs)
+    return prompt
+
+
+@pytest.fixture(scope="module")
+def finished(server: Server):
+    """The tiny workflow, run once."""
+    run = server.run(PROMPT)
+    assert run.outcome == "success", run.messages[-1]
+    return run
+
+
+def test_object_info_lists_the_inputs(server):
+    info = server.get(f"/object_info/{NODE}")[NODE]
+    required = info["input"]["required"]
+    assert required["video"][0] == "VIDEO" and required["audio"][0] == "AUDIO"
+    assert required["seed"][1]["max"] == 2**64 - 1 and required["seed"][1]["control_after_generate"]
+    assert info["output"] == ["VIDEO"]
+    assert info["category"] == "lip forcing"
+
+
+def test_every_input_has_a_tooltip(server):
+    ours = {name: info for name, info in server.get("/object_info").items() if name.startswith("LipForcing")}
+    assert ours
+    for name, info in ours.items():
+        for key, (_, options) in {**info["input"].get("required", {}), **info["input"].get("optional", {})}.items():
+            assert options.get("tooltip"), f"{name}.{key} has no tooltip"
+
+
+def test_result_keeps_frames_size_and_sound(server, finished):
+    result = read_media(server.saved_file(finished, "4"))
+    source = read_media(server.base / "input" / "clip.mp4")
+    assert result.frames.shape == source.frames.shape and result.fps == source.fps
+    assert result.audio_rate == 44_100 and result.audio_channels == 2
+    assert result.audio_seconds == pytest.approx(1.2, abs=0.06)
+
+
+def test_result_differs_from_the_source_only_where_the_mouth_is(server, finished):
+    result = read_media(server.saved_file(finished, "4")).frames.astype(int)
+    source = read_media(server.base / "input" / "clip.mp4").frames.astype(int)
+    change = np.abs(result - source).mean(axis=(0, 3))
+    height = change.shape[0]
+    assert change[: height // 4].mean() < 4, "the forehead changed"
+    assert change[height // 2 :].max() > 12, "the mouth did not change"
+
+
+def test_progress_reaches_the_total_with_previews(finished):
+    steps = [data for data in finished.of("progress") if data["node"] == "3"]
+    assert len(steps) >= 3
+    assert [step["value"] for step in steps] == sorted(step["value"] for step in steps)
+    assert steps[-1]["value"] == steps[-1]["max"] == 30
+    assert finished.previews and all(image.startswith(b"\xff\xd8") for image in finished.previews)
+
+
+def test_second_run_comes_from_the_cache(server, finished):
+    assert server.run(PROMPT).cached >= {"1", "2", "3"}
+
+
+def test_new_seed_runs_only_our_node_again(server, finished):
+    run = server.run(prompt_with("3", seed=2))
+    assert run.outcome == "success" and {"1", "2"} <= run.cached and "3" not in run.cached
+
+
+def test_cancelling_stops_soon_and_leaves_no_files(server, finished):
+    write_video(server.base / "input" / "long.mp4", frames=500)
+    write_speech(server.base / "input" / "long.wav", seconds=20)
+    prompt = prompt_with("1", file="long.mp4")
+    prompt["2"]["inputs"]["audio"] = "long.wav"
+    before = server.own_temp_files()
+    steps = []
+
+    def interrupt_at_third_step(message):
+        if message["type"] == "progress" and message["data"]["node"] == "3":
+            steps.append(message["data"]["value"])
+            if len(steps) == 3:
+                server.request("/interrupt", {})
+
+    run = server.run(prompt, interrupt_at_third_step)
+    assert run.outcome == "interrupted"
+    assert steps[-1] < 250, "the run went on for a long time"
+    assert server.own_temp_files() == before
+    assert server.run(prompt_with("3", seed=3)).outcome == "success"
+
+
+@pytest.mark.parametrize(
+    ("inputs", "kind", "name"),
+    [
+        ({"seed": -1}, "value_smaller_than_min", "seed"),
+        ({"face": "nose"}, "value_not_in_list", "face"),
+        ({"audio": ["1", 0]}, "return_type_mismatch", "audio"),
+    ],
+)
+def test_bad_values_are_refused_with_node_and_input(server, inputs, kind, name):
+    with pytest.raises(RequestRefused) as refused:
+        server.queue(prompt_with("3", **inputs), "tests")
+    assert refused.value.status == 400
+    error = refused.value.body["node_errors"]["3"]["errors"][0]
+    assert error["type"] == kind and error["extra_info"]["input_name"] == name
+
+
+def test_missing_input_is_refused(server):
+    prompt = copy.deepcopy(PROMPT)
+    del prompt["3"]["inputs"]["audio"]
+    with pytest.raises(RequestRefused) as refused:
+        server.queue(prompt, "tests")
+    error = refused.value.body["node_errors"]["3"]["errors"][0]
+    assert error["type"] == "required_input_missing" and error["extra_info"]["input_name"] == "audio"
+
+
+def test_missing_detector_is_named_with_address_and_folder(server, finished):
+    run = server.run(prompt_with("3", face="auto"))
+    assert run.outcome == "error" and run.error["node_id"] == "3" and run.error["node_type"] == NODE
+    message = run.error["exception_message"]
+    assert "yunet_final.pth" in message and "https://github.com/kornia/data/raw/main/yunet_final.pth" in message
+    assert str(server.base / "models" / "detection") in message
+    assert len(server.own_temp_files()) > 0  # those of the good runs
+    assert server.run(PROMPT).outcome == "success"
+
+
+def test_front_end_files_are_served(server):
+    with urllib.request.urlopen(f"http://127.0.0.1:{server.port}/extensions/lipforcing/docs/{NODE}.md") as page:
+        assert page.read().startswith(b"# ")
+
+
+def test_log_has_no_complaint_about_the_pack(server, finished):
+    lines = server.log.splitlines()
+    complaints = [line for line in lines if ("WARNING" in line or "ERROR" in line) and "lip" in line.lower()]
+    assert complaints == []
+    assert "IMPORT FAILED" not in server.log or "under test (IMPORT FAILED)" not in server.log
