@@ -1,0 +1,29 @@
+"""Video and audio files: streaming readers and writers (PyAV), lengths, and the 25 fps clock."""
+
+from .audio import Audio, AudioSource, read_audio, read_mono16k
+from .colour import Colour
+from .duration import DurationPolicy, Plan, frames_before
+from .extend import extended_frames
+from .reader import Frame, VideoInfo, VideoReader, probe
+from .retime import ClockGroup, clock_frames
+from .writer import VideoWriter, check_output
+
+__all__ = [
+    "Audio",
+    "AudioSource",
+    "ClockGroup",
+    "Colour",
+    "DurationPolicy",
+    "Frame",
+    "Plan",
+    "VideoInfo",
+    "VideoReader",
+    "VideoWriter",
+    "check_output",
+    "clock_frames",
+    "extended_frames",
+    "frames_before",
+    "probe",
+    "read_audio",
+    "read_mono16k",
+]

@@ -1,0 +1,85 @@
+"""Colour description of a video and exact conversion between its samples and 8-bit RGB.
+
+Code points are those of ITU-T H.273, which every container and codec shares. Light is not converted: RGB keeps the
+primaries and the transfer curve of the source, so a picture that is decoded and encoded again keeps its look.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import av
+import numpy as np
+
+UNSPECIFIED = 2
+RGB = 0
+BT709 = 1
+BT601 = 6
+LIMITED, FULL = 1, 2
+
+# H.273 matrix -> swscale's own number for it.
+_SWSCALE_MATRIX = {1: 1, 4: 4, 5: 5, 6: 5, 7: 7, 9: 9, 10: 9}
+
+# BILINEAR | ACCURATE_RND | FULL_CHR_H_INT. swscale's default rounding darkens 4:2:0 video by one to two levels.
+_EXACT = 0x2 | 0x40000 | 0x2000
+
+
+@dataclass(frozen=True)
+class Colour:
+    """How samples mean colours. H.273 code points; ``range`` is 1 (limited, 16-235) or 2 (full), 0 if not stated."""
+
+    matrix: int = UNSPECIFIED
+    range: int = 0
+    primaries: int = UNSPECIFIED
+    transfer: int = UNSPECIFIED
+
+    def resolved(self, width: int, height: int) -> Colour:
+        """Fill in what players assume where the file is silent: BT.709 for high definition, BT.601 below; limited.
+
+        The RGB matrix resolves the same way, because what is asked is how to code this picture as luma and chroma.
+        """
+        matrix = self.matrix
+        if matrix not in _SWSCALE_MATRIX:
+            matrix = BT709 if max(width, height) >= 1280 or min(width, height) > 576 else BT601
+        return replace(self, matrix=matrix, range=self.range if self.range in (LIMITED, FULL) else LIMITED)
+
+
+def colour_of(context: av.VideoCodecContext) -> Colour:
+    """The colour tags of a decoder (complete after its first frame)."""
+    return Colour(context.colorspace, context.color_range, context.color_primaries, context.color_trc)
+
+
+def to_rgb(frame: av.VideoFrame, colour: Colour) -> np.ndarray:
+    """Decoded frame -> uint8 [H, W, 3] RGB, full range. ``colour`` must be resolved."""
+    if not (frame.format.is_rgb or frame.format.has_palette):
+        frame.colorspace, frame.color_range = colour.matrix, colour.range
+    rgb = frame.reformat(
+        format="rgb24",
+        src_colorspace=_SWSCALE_MATRIX[colour.matrix],
+        src_color_range=FULL if frame.format.is_rgb or frame.format.has_palette else colour.range,
+        dst_color_range=FULL,
+        interpolation=_EXACT,
+    )
+    return rgb.to_ndarray()
+
+
+def from_rgb(image: np.ndarray, pixel_format: str, colour: Colour) -> av.VideoFrame:
+    """uint8 [H, W, 3] RGB -> frame of a luma/chroma pixel format, tagged with the resolved ``colour``."""
+    frame = av.VideoFrame.from_ndarray(image, format="rgb24")
+    frame.colorspace, frame.color_range = colour.matrix, FULL
+    coded = frame.reformat(
+        format=pixel_format,
+        src_colorspace=_SWSCALE_MATRIX[colour.matrix],
+        dst_colorspace=_SWSCALE_MATRIX[colour.matrix],
+        src_color_range=FULL,
+        dst_color_range=colour.range,
+        interpolation=_EXACT,
+    )
+    coded.colorspace, coded.color_range = colour.matrix, colour.range
+    return coded
+
+
+def tag(context: av.VideoCodecContext, colour: Colour) -> None:
+    """Write the colour tags of ``colour`` into an encoder."""
+    context.colorspace, context.color_range = colour.matrix, colour.range
+    context.color_primaries, context.color_trc = colour.primaries, colour.transfer

@@ -1,0 +1,75 @@
+"""Source frames in output order: cut, or extended beyond the video's end, at bounded memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import count
+
+from .duration import TOLERANCE, Fill, Plan
+from .reader import Frame, VideoReader
+
+# Reading backwards decodes forwards and keeps a run of frames; a run is at most this long, and at most this large.
+SEGMENT_FRAMES = 48
+SEGMENT_BYTES = 256 * 2**20
+
+
+def extended_frames(reader: VideoReader, plan: Plan) -> Iterator[Frame]:
+    """Frames of the output in order: every one that starts before ``plan.end``, at least one.
+
+    ``time`` is the output's and strictly increases; ``index`` and ``pts`` are those of the source frame shown.
+    """
+    rate = float(plan.frame_rate)
+    last = float("inf") if plan.end is None else plan.end * rate - TOLERANCE
+    frames = reader.frames() if plan.end is None else endless_frames(reader, plan.fill)
+    for number, frame in enumerate(frames):
+        if number and frame.time * rate >= last:
+            break
+        yield frame
+
+
+def endless_frames(reader: VideoReader, fill: Fill) -> Iterator[Frame]:
+    """The video once, then whatever ``fill`` repeats of it, without end."""
+    previous = frame = None
+    for frame in reader.frames():
+        yield frame
+        interval = frame.time - previous.time if previous else float(1 / reader.info.frame_rate)
+        previous = frame
+    if fill == "loop":
+        yield from _looped(reader, frame.time + interval)
+    elif fill == "hold" or frame.index == 0:
+        # Frame numbers times the interval, not sums: hours of held frames do not drift.
+        for times in count(1):
+            yield replace(frame, time=previous.time + times * interval)
+    else:
+        del frame, previous
+        yield from _bounced(reader)
+
+
+def _looped(reader: VideoReader, period: float) -> Iterator[Frame]:
+    for times in count(1):
+        for frame in reader.frames():
+            yield replace(frame, time=frame.time + times * period)
+
+
+def _bounced(reader: VideoReader) -> Iterator[Frame]:
+    """n-2..1, 0..n-1, n-2..1 ...: time runs back and forth between the first and the last frame."""
+    last = reader.frames_read - 1
+    last_time = reader.last_time
+    for turn in count(1):
+        for frame in _backwards(reader, 1, last):
+            yield replace(frame, time=2 * turn * last_time - frame.time)
+        for frame in reader.frames():
+            yield replace(frame, time=2 * turn * last_time + frame.time)
+
+
+def _backwards(reader: VideoReader, first: int, end: int) -> Iterator[Frame]:
+    """Frames ``end`` - 1 down to ``first``, a segment at a time."""
+    frame_bytes = 3 * reader.info.width * reader.info.height
+    length = min(SEGMENT_FRAMES, max(1, SEGMENT_BYTES // frame_bytes))
+    while end > first:
+        start = max(first, end - length)
+        held = reader.segment(start, end)
+        while held:  # frames are let go as they are used
+            yield held.pop()
+        end = start
