@@ -1,0 +1,1 @@
+"""Audio in: resampling, encoders that condition the video model, SyncNet's cepstra."""

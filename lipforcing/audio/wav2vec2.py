@@ -73,14 +73,13 @@ class Wav2Vec2(nn.Module):
     Args:
         config: sizes.
         window_seconds: None for attention over the whole recording, as the reference has it. Otherwise
-        attention
-            sees windows of this length, of which the middle half is kept (a quarter on either side is
+            attention sees windows of this length, of which the middle half is kept (a quarter on either side is
             context), so time and memory per second of audio do not grow with its length. This changes the
-            features. Measured at the published size with random weights on 48 s of speech, root mean square
-            of the change relative to that of the features: 13, 11, 10 and 8 % for windows of 4, 8, 16 and 30
-            s. Random weights attend to near and far alike; with queries and keys scaled up so that a row
-            attends to some six others anywhere in the clip it is 46, 43, 38 and 31 %. What it is with the
-            trained weights has not been measured.
+            features. Measured at the published size with random weights on 48 s of speech, root mean square of
+            the change relative to the features' spread: 13, 11, 10 and 8 % for windows of 4, 8, 16 and 30 s.
+            Random weights attend to near and far alike; with queries and keys scaled up so that a row attends
+            to some six others anywhere in the clip it is 46, 43, 38 and 31 %. Not measured with the trained
+            weights, which this repository does not carry.
         operations: namespace with Linear, Conv1d, GroupNorm and LayerNorm, by default ``torch.nn``.
         device, dtype: passed through to every layer. Computation is in float32, as in the reference, so other
             types need operations that cast on use.
@@ -111,8 +110,8 @@ class Wav2Vec2(nn.Module):
     def stream(self, waveform: torch.Tensor, frames: int) -> Iterator[torch.Tensor]:
         """The rows of ``forward`` piece by piece, one piece per attention window: [k, feature_dim].
 
-        Beside the piece it holds the waveform twice and ``2 x width`` values per video frame; with a window,
-        nothing else grows with the recording.
+        Beside the piece it holds the waveform twice and a few times ``width`` values per video frame (about
+        10 kB of the published size's 43 kB); with a window, nothing else grows with the recording.
         """
         total = max(frames_for_samples(len(waveform)), frames)
         samples = F.pad(normalise(waveform.float()), (0, total * SAMPLES_PER_FRAME - len(waveform)))
