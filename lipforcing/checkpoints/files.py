@@ -30,6 +30,8 @@ FOREIGN_STARTS = {
     b"<!DOCTYPE": "a web page (a failed download)",
     b"<html": "a web page (a failed download)",
 }
+FOLDER_CONFIG = "config.json"  # Hugging Face's; its text is offered as metadata of that name
+FOLDER_CONFIG_BYTES = 1 << 20
 SHARD = re.compile(r"-(\d{5})-of-(\d{5})\.safetensors$")
 
 
@@ -136,6 +138,14 @@ def _open_folder(folder: Path) -> TensorFile:
     if (folder / METADATA).is_file():
         size = sum(file.stat().st_size for file in folder.iterdir() if file.is_file())
         return TensorFile(folder, "distributed", read_distributed(folder), size=size)
+    tensors = _open_weights_in(folder)
+    config = folder / FOLDER_CONFIG
+    if config.is_file() and config.stat().st_size <= FOLDER_CONFIG_BYTES:
+        tensors.metadata = {**tensors.metadata, FOLDER_CONFIG: config.read_text("utf-8", "replace")}
+    return tensors
+
+
+def _open_weights_in(folder: Path) -> TensorFile:
     indices = sorted(folder.glob("*.index.json"))
     if indices:
         return _open_index(indices[0])

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from ..codecs.wan_vae_keys import DIFFUSERS_MARK, FLAT_MARK, normalise_vae_keys
 from ..errors import InputError
 from .sources import Renamed, TensorSource
 
@@ -37,6 +38,10 @@ DIFFUSERS_PARTS = (
 )
 DIFFUSERS_SIGN = re.compile(r"^condition_embedder\.|^blocks\.\d+\.(attn[12]\.|ffn\.net\.|scale_shift_table$)")
 NORM = re.compile(r"^(blocks\.\d+)\.norm([23])\.")
+WAV2VEC2_SIGN = "feature_extractor.conv_layers.0.conv.weight"
+WAV2VEC2 = "wav2vec2."
+# torch's newer name for the two halves of a weight-normalised convolution
+WEIGHT_NORM = {"parametrizations.weight.original0": "weight_g", "parametrizations.weight.original1": "weight_v"}
 TABLES = re.compile(r"(^|\.)(rope|freqs|freqs_cos|freqs_sin)(\.|$)")
 
 
@@ -65,14 +70,31 @@ class Layout:
 def find_layout(names: Iterable[str]) -> Layout:
     """Map the names of a file to the official names, whatever wraps them.
 
-    All names are looked at, not only the first. LoRA tensors come out as ``....lora_A.weight`` and ``....lora_B.weight``.
+    All names are looked at, not only the first. LoRA tensors come out as ``*.lora_A.weight`` and ``*.lora_B.weight``.
 
     Raises:
         ValueError: two names of the file mean the same tensor.
     """
-    current = {name: name for name in names}  # name so far -> name in the file
+    everything = set(names)
+    prefix, current = _unwrapped(everything)
+    vae = any(name.endswith((FLAT_MARK, DIFFUSERS_MARK)) for name in current)
+    diffusers = any(DIFFUSERS_SIGN.search(name) or name.endswith(DIFFUSERS_MARK) for name in current)
+    if vae:
+        current = _renamed((official, current[name]) for name, official in normalise_vae_keys(current).items())
+    elif any(name.endswith(WAV2VEC2_SIGN) for name in current):
+        current = _renamed((plain_wav2vec2_name(name), file) for name, file in current.items())
+        current = {name: file for name, file in current.items() if name.startswith(WAV2VEC2)}
+    else:
+        to_native = diffusers_to_native if diffusers else str
+        current = _renamed((plain_lora_name(to_native(name)), file) for name, file in current.items())
+        current = {name: file for name, file in current.items() if not TABLES.search(name)}
+    return Layout(current, prefix, diffusers, tuple(sorted(everything - set(current.values()))))
+
+
+def _unwrapped(names: Iterable[str]) -> tuple[str, dict[str, str]]:
+    """What was taken off in front, and name without it -> name in the file."""
+    current = {name: name for name in names}
     prefix = ""
-    everything = set(current)
     while True:
         wrapper = next((w for w in WRAPPERS if any(name.startswith(w) for name in current)), None)
         if wrapper:
@@ -84,13 +106,7 @@ def find_layout(names: Iterable[str]) -> Layout:
             break
         current = _renamed((name.removeprefix(common), file) for name, file in current.items())
         prefix += common
-    current = {name: file for name, file in current.items() if name.partition(".")[0] not in BESIDE_MODEL}
-    diffusers = any(DIFFUSERS_SIGN.search(name) for name in current)
-    to_native = diffusers_to_native if diffusers else (lambda name: name)
-    current = _renamed((plain_lora_name(to_native(name)), file) for name, file in current.items())
-    current = {name: file for name, file in current.items() if not TABLES.search(name)}
-    ignored = tuple(sorted(everything - set(current.values())))
-    return Layout(current, prefix, diffusers, ignored)
+    return prefix, {name: file for name, file in current.items() if name.partition(".")[0] not in BESIDE_MODEL}
 
 
 def with_official_names(source: TensorSource) -> tuple[TensorSource, Layout]:
@@ -114,6 +130,16 @@ def diffusers_to_native(name: str) -> str:
     for pattern, native in DIFFUSERS_PARTS:
         name = pattern.sub(native, name)
     return NORM.sub(lambda match: f"{match[1]}.norm{5 - int(match[2])}.", name)
+
+
+def plain_wav2vec2_name(name: str) -> str:
+    """Name of a wav2vec2 tensor in the published checkpoint; heads for other tasks keep theirs."""
+    for new, published in WEIGHT_NORM.items():
+        name = name.replace(new, published)
+    part = name.partition(".")[0]
+    return (
+        WAV2VEC2 + name if part in ("feature_extractor", "feature_projection", "encoder", "masked_spec_embed") else name
+    )
 
 
 def plain_lora_name(name: str) -> str:

@@ -69,13 +69,13 @@ class Merged(TensorSource):
             )
         for layer in self.pairs:
             name = layer + ".weight"
-            if name not in self.base:
+            if name not in self.base and name not in self.adapter:
                 raise InputError(
                     f"{self.adapter.label} changes {name!r}, which {self.base.label} does not have; "
                     "merge it with the base model that it was trained on"
                 )
             down, up = self.adapter.spec(layer + A).shape, self.adapter.spec(layer + B).shape
-            weight = self.base.spec(name).shape
+            weight = self._owner(name).spec(name).shape
             if len(down) != 2 or len(up) != 2 or up[1] != down[0] or (up[0], down[1]) != weight:
                 raise InputError(
                     f"{self.adapter.label} changes {name!r} of {up[:1] + down[1:]}, but in {self.base.label} it is "
@@ -108,7 +108,7 @@ class Merged(TensorSource):
         layer = name.removesuffix(".weight")
         down = self.adapter[layer + A].float()
         up = self.adapter.rows(layer + B, start, stop).float()
-        return self.base.rows(name, start, stop).float() + self.ratios[name] * (up @ down)
+        return self._owner(name).rows(name, start, stop).float() + self.ratios[name] * (up @ down)
 
     def __contains__(self, name: object) -> bool:
         return not is_lora(str(name)) and (name in self.adapter or name in self.base)

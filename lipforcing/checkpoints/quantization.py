@@ -1,0 +1,152 @@
+"""Eight-bit weights with one scale per layer, in the format that ComfyUI's mixed-precision layers read.
+
+A quantised layer has ``weight`` in float8_e4m3fn, ``weight_scale`` (float32 scalar), weight = stored * scale, and an
+entry in the safetensors metadata ``_quantization_metadata`` (the host's QUANTIZATION.md). Older files call the scale
+``scale_weight`` and mark themselves with a ``scaled_fp8`` tensor.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+
+import torch
+from torch import Tensor
+
+from ..errors import InputError
+from .sources import Spec, TensorSource
+
+METADATA_KEY = "_quantization_metadata"
+FORMAT = "float8_e4m3fn"
+FP8 = torch.float8_e4m3fn
+FP8_DTYPES = (torch.float8_e4m3fn, torch.float8_e5m2)
+SCALE = ".weight_scale"
+OLD_SCALE = ".scale_weight"
+EXTRAS = (SCALE, OLD_SCALE, ".input_scale", ".scale_input", ".comfy_quant")
+OLD_MARK = "scaled_fp8"
+
+# The large matrix products of the blocks. Norms, modulation, embeddings, head, biases and the audio path are a
+# thousandth of the weights and keep their precision.
+QUANTISED = re.compile(r"^blocks\.\d+\.((self|cross)_attn\.[qkvo]|ffn\.[02])\.weight$")
+
+
+def is_quantisable(name: str) -> bool:
+    """Whether a weight (official name) is one of the blocks' large matrices."""
+    return QUANTISED.match(name) is not None
+
+
+def scale_of(blocks: Iterable[Tensor], label: str) -> float:
+    """Scale that maps the largest magnitude in ``blocks`` to the largest float8 value.
+
+    Raises:
+        InputError: a value is not finite; ``label`` names file and tensor.
+    """
+    largest = 0.0
+    for block in blocks:
+        # Not max(): comparisons with NaN are false, so it would pass unseen.
+        amax = block.float().abs().amax().item() if block.numel() else 0.0
+        if not amax < float("inf"):
+            raise InputError(f"{label} has values that are not finite; the checkpoint is broken, get another copy")
+        largest = max(largest, amax)
+    return torch.tensor(largest / torch.finfo(FP8).max).item() or 1.0
+
+
+def quantise(block: Tensor, scale: float) -> Tensor:
+    """Part of a weight in float8, rounded to the nearest."""
+    limit = torch.finfo(FP8).max
+    return (block.float() / scale).clamp(-limit, limit).to(FP8)
+
+
+def quantization_metadata(layers: Iterable[str]) -> str:
+    """Metadata text for layers (names without ``.weight``) in float8."""
+    return json.dumps({"format_version": "1.0", "layers": {layer: {"format": FORMAT} for layer in layers}})
+
+
+class Dequantised(TensorSource):
+    """``source`` with its float8 weights multiplied out and their scales gone; other tensors as they are.
+
+    Args:
+        source: official names.
+        dtype: of the weights that were float8.
+
+    Raises:
+        InputError: quantised in a format other than scaled float8.
+    """
+
+    def __init__(self, source: TensorSource, dtype: torch.dtype = torch.bfloat16) -> None:
+        self.source = source
+        self.dtype = dtype
+        self.metadata = source.metadata
+        self.label = source.label
+        _check_formats(source)
+        self._names = tuple(name for name in source if not name.endswith(EXTRAS) and name != OLD_MARK)
+        self._scales = {
+            name: scale
+            for name in self._names
+            for suffix in (SCALE, OLD_SCALE)
+            if (scale := name.removesuffix(".weight") + suffix) in source
+        }
+
+    def spec(self, name: str) -> Spec:
+        spec = self.source.spec(name)
+        return Spec(spec.shape, self.dtype) if spec.dtype in FP8_DTYPES else spec
+
+    def rows(self, name: str, start: int, stop: int) -> Tensor:
+        rows = self.source.rows(name, start, stop)
+        if rows.dtype not in FP8_DTYPES:
+            return rows
+        scale = self.source[self._scales[name]].float() if name in self._scales else torch.ones(())
+        return (rows.float() * scale).to(self.dtype)
+
+    def __getitem__(self, name: str) -> Tensor:
+        return super().__getitem__(name) if self.source.spec(name).dtype in FP8_DTYPES else self.source[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+
+def _check_formats(source: TensorSource) -> None:
+    formats = set()
+    for name in source:
+        if name.endswith(".comfy_quant"):
+            formats |= _formats_in(_bytes(source, name), source.label)
+        elif name.endswith((SCALE, OLD_SCALE)):
+            _check_scale(source, name)
+    if METADATA_KEY in source.metadata:
+        formats |= _formats_in(source.metadata[METADATA_KEY], source.label)
+    foreign = formats - {FORMAT, "float8_e5m2"}
+    if foreign:
+        raise InputError(
+            f"{source.label} is quantised as {min(foreign)[:40]}, a format of ComfyUI's own loaders only; "
+            "use the bf16 file or one in float8_e4m3fn"
+        )
+
+
+def _bytes(source: TensorSource, name: str) -> bytes:
+    """Text stored as a tensor; empty where it is too long to be an entry."""
+    spec = source.spec(name)
+    return source[name].numpy().tobytes() if spec.dtype == torch.uint8 and spec.nbytes < 1 << 16 else b""
+
+
+def _check_scale(source: TensorSource, name: str) -> None:
+    weight = name.removesuffix(SCALE).removesuffix(OLD_SCALE) + ".weight"
+    if source.spec(name).numel != 1 or weight not in source or source.spec(weight).dtype not in FP8_DTYPES:
+        raise InputError(
+            f"{source.label} has {name!r}, but {weight!r} is not float8 with one scale; use the bf16 file or one in "
+            "float8_e4m3fn"
+        )
+
+
+def _formats_in(text: str | bytes, label: str) -> set[str]:
+    """Formats named by the file's metadata (a table of layers) or by one layer's own entry."""
+    try:
+        table = json.loads(text)
+        return {str(entry["format"]) for entry in table.get("layers", {"": table}).values()}
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        raise InputError(
+            f"{label} has quantisation metadata that cannot be read; convert the bf16 file again"
+        ) from None
