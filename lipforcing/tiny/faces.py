@@ -56,6 +56,7 @@ def sample_head(seed: int, frames: int, fps: float = 25.0) -> Tensor:
         phase = np.clip((t - moment) / length, 0, 1)
         track[:, 6] = np.maximum(track[:, 6], np.sin(np.pi * phase**0.8) ** 1.3)
         moment += rng.uniform(1.8, 4.8)
+    rng = np.random.default_rng((seed, 5))  # its own, so that the number of blinks does not shift the brows
     moment = rng.uniform(0.0, 3.0)
     while moment < frames / fps:
         length, height = rng.uniform(0.5, 1.3), rng.uniform(0.3, 1.0)

@@ -73,10 +73,12 @@ def draw_brow(who: Identity, side: float, x: Tensor, y: Tensor, lift: Tensor, pi
     u = (x - BROW_X * side) * side / 56  # -1 at the nose, 1 at the temple
     curve = BROW_Y - lift + who.brow_arch * (u * u - 0.35 + 0.25 * u) - who.brow_tilt * 56 * u
     slope = who.brow_arch * (2 * u + 0.25) / 56
-    body = who.brow_thickness * (1 - 0.75 * smooth(u, -0.1, 1.05)) * (0.55 + 0.45 * smooth(u, -1.05, -0.7))
+    body = who.brow_thickness * (1 - 0.78 * smooth(u, -0.1, 1.05)) * (0.35 + 0.65 * smooth(u, -1.15, -0.55))
     middle = curve + 0.5 * who.brow_thickness
-    distance = torch.maximum(_slanted((y - middle).abs(), slope) - 0.5 * body, (u.abs() - 1) * 56)
-    hair = 0.86 + 0.14 * torch.sin(x * side * 0.9 + (y - curve) * 0.7)
+    # Round ends: beyond them the distance is taken to the end point of the middle line.
+    beyond = (u.abs() - 0.95).clamp_min(0) * 56
+    distance = ((y - middle) ** 2 / (1 + slope * slope) + beyond * beyond).sqrt() - 0.5 * body
+    hair = 0.92 + 0.08 * torch.sin(x * side * 0.9 + (y - curve) * 0.7)
     return blend(picture, who.brow, 0.86 * hair * smooth(distance, 1.6 + edge / 2, -1.6 - edge / 2) * clear)
 
 
@@ -134,7 +136,7 @@ def draw_mouth(who: Identity, x: Tensor, y: Tensor, mouth: Tensor, picture: Tens
     skin = torch.tensor(who.skin, device=x.device)
     dark = skin**1.25 * torch.tensor((0.68, 0.52, 0.48), device=x.device)
     # Skin around: shadow below the lower lip, corners, a hint of a fold beside a wide mouth.
-    below_lip = torch.exp(-(((y - outer_low - 9) / 9) ** 2)) * smooth(x.abs(), 0.95 * half.amax().item(), 8)
+    below_lip = torch.exp(-(((y - outer_low - 9) / 9) ** 2)) * smooth(x.abs() / half, 0.95, 0.10)
     picture = blend(picture, dark, 0.38 * below_lip)
     tips = torch.exp(-(((x.abs() - half - 3) / 9) ** 2) - ((y - corner) / 10) ** 2)
     picture = blend(picture, dark, (0.34 + 0.25 * width) * tips)

@@ -217,6 +217,7 @@ class _Painter:
         return smooth(self.distance(implicit), width / 2, -width / 2)
 
     def paint(self, colour: Tensor | Colour, mask: Tensor) -> None:
+        """``colour`` over what is there; on an empty canvas that leaves premultiplied colour."""
         self.rgb = blend(self.rgb, colour, mask)
         self.alpha = self.alpha + (1 - self.alpha) * mask
 
@@ -231,6 +232,15 @@ def noise(seed: int, x: Tensor, y: Tensor) -> Tensor:
     return functional.grid_sample(knots, where[None], mode="bicubic", padding_mode="reflection", align_corners=True)[
         0, 0
     ]
+
+
+def _spots(seed: int, x: Tensor, y: Tensor, spacing: float) -> Tensor:
+    """Round spots [h, w] in [0, 1], one in each square of ``spacing`` px, of varied place, size and strength."""
+    table = torch.rand(64, 64, 4, generator=torch.Generator().manual_seed(seed))
+    row, column = (y / spacing).floor(), (x / spacing).floor()
+    cx, cy, radius, strength = table[row.long() % 64, column.long() % 64].unbind(-1)
+    away = (x / spacing - column - 0.3 - 0.4 * cx) ** 2 + (y / spacing - row - 0.3 - 0.4 * cy) ** 2
+    return torch.exp(-away / (0.08 + 0.10 * radius) ** 2) * strength
 
 
 def background(who: Identity, size: tuple[int, int]) -> Tensor:
@@ -264,7 +274,7 @@ def head(who: Identity, size: tuple[int, int], edge: float) -> Tensor:
     shadow = p.inside(p.y - _hairline(who, p) - 14, 26.0) * face * (0.0 if who.hair_style == "buzz" else 1.0)
     p.shade(1 - 0.22 * shadow * (1 - front))
     p.paint(strands, front)
-    return torch.cat(((p.rgb * p.alpha[..., None]).permute(2, 0, 1), p.alpha[None], front[None]))
+    return torch.cat((p.rgb.permute(2, 0, 1), p.alpha[None], front[None]))
 
 
 def _lamp(who: Identity, x: Tensor, y: Tensor, width: float, height: float) -> Tensor:
@@ -313,9 +323,9 @@ def _skin(who: Identity, p: _Painter, distance: Tensor) -> Tensor:
         hole = ((x - who.nose_width * 0.42 * s) / 12) ** 2 + ((y - who.nose_base - 0.12 * x * s) / 6.0) ** 2 - 1
         skin = blend(skin, dark * 0.45, 0.8 * p.inside(hole, 5))
     if who.freckles:
-        spots = smooth(noise(who.seed + 11, x / 4.5, y / 4.5), 0.4, 0.75)
+        spots = _spots(who.seed + 11, x, y, 13.0)
         zone = blob(x.abs(), y, 80, 245, 75, 45) + 0.6 * blob(x, y, 0, 215, 40, 30)
-        skin = blend(skin, dark, 0.5 * who.freckles * spots * zone.clamp(0, 1))
+        skin = blend(skin, dark, 0.55 * who.freckles * spots * zone.clamp(0, 1))
     if who.stubble:
         grain = 0.75 + 0.25 * noise(who.seed + 12, x / 3.5, y / 3.5)
         cheek = smooth(y - 0.45 * (who.face_width - x.abs()), 245, 300)
@@ -394,11 +404,11 @@ def _hair(who: Identity, p: _Painter, outline: Tensor) -> tuple[Tensor, Tensor, 
     wave = 8 * noise(who.seed + 4, y / 60, x * 0) if style in ("long", "fringe", "bob") else 0
     wave = 9 * noise(who.seed + 4, x / 20, y / 20) if style == "curly" else wave
     reach = p.distance(outline) - volume - wave
-    falling = x.abs() - who.face_width - volume - wave + 14
+    falling = x.abs() - who.face_width - volume - wave
     behind = torch.where(y < 230, reach, falling) if end > 300 else reach
     tip = end + 7 * noise(who.seed + 9, x / 11, x * 0) - 0.0012 * x * x
     back = p.inside(behind) * p.inside(y - tip)
-    front = p.inside(y - _hairline(who, p), 2.0) * p.inside(p.distance(outline) - 8)
+    front = p.inside(y - _hairline(who, p), 2.0) * p.inside(p.distance(outline) - min(8, volume - 5))
     if style in ("long", "fringe", "bob"):
         lock = who.face_width - 20 + 7 * noise(who.seed + 6, y / 70, x * 0) + 0.10 * (y - 250).clamp_min(0)
         front = torch.maximum(front, p.inside(torch.maximum(lock - x.abs(), falling)) * p.inside(y - tip))

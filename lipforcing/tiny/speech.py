@@ -1,13 +1,15 @@
 """Speech with known mouth shapes, from espeak-ng: ``speak``, ``utterance``.
 
 espeak-ng (the system's shared library) is needed only to make training data and the bundled samples, never to run a
-model. It keeps its state per process, so one engine is started on first use and shared.
+model. Each call runs it in a process of its own, which makes it repeatable (see ``espeak_worker``).
 """
 
 from __future__ import annotations
 
 import ctypes
-import functools
+import json
+import subprocess
+import sys
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +19,7 @@ from torch import Tensor
 from ..audio.resample import resample
 from ..errors import InputError
 from ..timeline import FPS, SAMPLE_RATE
+from . import espeak_worker
 from .sentences import random_sentence
 from .visemes import STOPS, Phoneme, is_pause, viseme_track
 
@@ -28,29 +31,6 @@ VOICES = tuple(
     for variant in ("m1", "m2", "m3", "m4", "m5", "m6", "m7", "f1", "f2", "f3", "f4")
 )
 
-# espeak-ng's speak_lib.h
-_SYNCHRONOUS = 2
-_PHONEME_EVENTS, _DONT_EXIT = 0x0001, 0x8000
-_EVENT_END_OF_LIST, _EVENT_PHONEME = 0, 7
-_RATE_PARAMETER, _PITCH_PARAMETER = 1, 3
-_UTF8 = 1
-
-
-class _Event(ctypes.Structure):
-    _fields_ = [
-        ("type", ctypes.c_int),
-        ("unique_identifier", ctypes.c_uint),
-        ("text_position", ctypes.c_int),
-        ("length", ctypes.c_int),
-        ("audio_position", ctypes.c_int),
-        ("sample", ctypes.c_int),
-        ("user_data", ctypes.c_void_p),
-        ("id", ctypes.c_char * 8),
-    ]
-
-
-_Callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.POINTER(_Event))
-
 
 @dataclass(frozen=True)
 class Utterance:
@@ -60,55 +40,48 @@ class Utterance:
     phonemes: tuple[Phoneme, ...]
 
 
-class _Engine:
-    """The process's espeak-ng; ``synthesise`` returns samples at ``rate`` Hz and (symbol, first sample) events."""
+class _Speaker:
+    """A fresh espeak-ng process; what it says depends on its arguments and on what it said before, on nothing else."""
 
-    def __init__(self, library: ctypes.CDLL):
-        self.library = library
-        self.rate = library.espeak_Initialize(_SYNCHRONOUS, 0, None, _PHONEME_EVENTS | _DONT_EXIT)
-        if self.rate <= 0:
-            raise InputError("espeak-ng did not start (its voice data is missing): install espeak-ng-data.")
-        self.samples: list[bytes] = []
-        self.events: list[tuple[str, int]] = []
-        self.callback = _Callback(self._receive)  # kept: the library holds only a bare pointer to it
-        library.espeak_SetSynthCallback(self.callback)
+    def __enter__(self) -> _Speaker:
+        _require_library()
+        command = [sys.executable, "-I", "-S", espeak_worker.__file__]
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        return self
 
-    def _receive(self, wave, count: int, events) -> int:
-        if wave and count > 0:
-            self.samples.append(ctypes.string_at(wave, 2 * count))
-        index = 0
-        while events[index].type != _EVENT_END_OF_LIST:
-            if events[index].type == _EVENT_PHONEME:
-                self.events.append((events[index].id.decode("utf-8", "replace"), events[index].sample))
-            index += 1
-        return 0
+    def __exit__(self, *exception) -> None:
+        self.process.stdin.close()
+        self.process.stdout.close()
+        self.process.wait()
 
-    def synthesise(self, text: str, voice: str, rate: int, pitch: int) -> tuple[np.ndarray, list[tuple[str, int]]]:
-        if self.library.espeak_SetVoiceByName(voice.encode()) != 0:
-            raise InputError(f"espeak-ng has no voice {voice!r}: choose one that 'espeak-ng --voices' lists.")
-        self.library.espeak_SetParameter(_RATE_PARAMETER, rate, 0)
-        self.library.espeak_SetParameter(_PITCH_PARAMETER, pitch, 0)
-        self.samples, self.events = [], []
-        data = text.encode()
-        self.library.espeak_Synth(data, len(data) + 1, 0, 1, 0, _UTF8, None, None)
-        return np.frombuffer(b"".join(self.samples), np.int16).astype(np.float32) / 32768, self.events
+    def say(self, text: str, voice: str, rate: int, pitch: int) -> Utterance:
+        request = {"text": text, "voice": voice, "rate": rate, "pitch": pitch}
+        self.process.stdin.write(json.dumps(request).encode() + b"\n")
+        self.process.stdin.flush()
+        answer = json.loads(self.process.stdout.readline())
+        if "error" in answer:
+            raise InputError(answer["error"] + ".")
+        samples = np.frombuffer(self.process.stdout.read(answer["bytes"]), np.int16).astype(np.float32) / 32768
+        hertz, events = answer["rate"], answer["events"]
+        bounds = [position / hertz for _, position in events[1:]] + [len(samples) / hertz]
+        phonemes = [(name, at / hertz, end) for (name, at), end in zip(events, bounds) if end > at / hertz]
+        phonemes = _with_closures(phonemes, samples, hertz)
+        return Utterance(resample(torch.from_numpy(samples)[None], hertz, SAMPLE_RATE)[0], tuple(phonemes))
 
 
-@functools.cache
-def _engine() -> _Engine:
+def _require_library() -> None:
     try:
-        library = ctypes.CDLL("libespeak-ng.so.1")
+        ctypes.CDLL(espeak_worker.LIBRARY)
     except OSError:
         raise InputError(
-            "libespeak-ng.so.1 was not found: install the system package libespeak-ng1 (apt install espeak-ng)."
+            f"{espeak_worker.LIBRARY} was not found: install the system package espeak-ng (apt install espeak-ng)."
         ) from None
-    return _Engine(library)
 
 
 def available() -> bool:
     """Whether espeak-ng is installed."""
     try:
-        _engine()
+        _require_library()
     except InputError:
         return False
     return True
@@ -117,14 +90,10 @@ def available() -> bool:
 def speak(text: str, voice: str = "en-us", rate: int = 160, pitch: int = 50) -> Utterance:
     """Says ``text``; ``rate`` in words per minute (80..450), ``pitch`` 0..99, ``voice`` an espeak-ng name (``VOICES``).
 
-    Raises InputError where the library or the voice is missing.
+    The same arguments give the same samples. Raises InputError where the library or the voice is missing.
     """
-    engine = _engine()
-    samples, events = engine.synthesise(text, voice, rate, pitch)
-    bounds = [position / engine.rate for _, position in events[1:]] + [len(samples) / engine.rate]
-    phonemes = [(name, at / engine.rate, end) for (name, at), end in zip(events, bounds)]
-    phonemes = _with_closures([p for p in phonemes if p[2] > p[1]], samples, engine.rate)
-    return Utterance(resample(torch.from_numpy(samples)[None], engine.rate, SAMPLE_RATE)[0], tuple(phonemes))
+    with _Speaker() as speaker:
+        return speaker.say(text, voice, rate, pitch)
 
 
 def _with_closures(phonemes: list[Phoneme], samples: np.ndarray, rate: int) -> list[Phoneme]:
@@ -158,12 +127,13 @@ def utterance(seed: int, seconds: float, voice: str | None = None) -> tuple[Tens
     chosen, rate, pitch = VOICES[int(rng.integers(len(VOICES)))], int(rng.integers(130, 201)), int(rng.integers(25, 76))
     total, cursor = round(seconds * SAMPLE_RATE), float(rng.uniform(0.08, 0.45))
     waveform, phonemes = torch.zeros(total), []
-    while cursor < seconds:
-        said = speak(random_sentence(int(rng.integers(2**31))), voice or chosen, rate, pitch)
-        first = round(cursor * SAMPLE_RATE)
-        part = said.waveform[: total - first]
-        waveform[first : first + len(part)] = part
-        phonemes += [(name, start + cursor, end + cursor) for name, start, end in said.phonemes]
-        cursor += len(said.waveform) / SAMPLE_RATE + float(rng.uniform(0.12, 0.55))
+    with _Speaker() as speaker:
+        while cursor < seconds:
+            said = speaker.say(random_sentence(int(rng.integers(2**31))), voice or chosen, rate, pitch)
+            first = round(cursor * SAMPLE_RATE)
+            part = said.waveform[: total - first]
+            waveform[first : first + len(part)] = part
+            phonemes += [(name, start + cursor, end + cursor) for name, start, end in said.phonemes]
+            cursor += len(said.waveform) / SAMPLE_RATE + float(rng.uniform(0.12, 0.55))
     waveform *= float(rng.uniform(0.35, 0.9)) / float(waveform.abs().amax().clamp_min(1e-3))
     return waveform, viseme_track(phonemes, round(seconds * FPS), waveform=waveform)

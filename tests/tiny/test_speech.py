@@ -1,0 +1,126 @@
+import pytest
+import torch
+
+from lipforcing.errors import InputError
+from lipforcing.tiny import speech
+from lipforcing.tiny.faces import RELAXED
+from lipforcing.tiny.speech import VOICES, available, random_sentence, speak, utterance, viseme_track
+from lipforcing.tiny.visemes import STOPS, VOWELS
+
+spoken = pytest.mark.skipif(not available(), reason="espeak-ng is not installed")
+
+
+def loudness(waveform):
+    """RMS per video frame."""
+    return waveform[: len(waveform) // 640 * 640].view(-1, 640).square().mean(1).sqrt()
+
+
+def test_track_at_rest_without_phonemes():
+    assert torch.equal(viseme_track([], 5), torch.tensor(RELAXED).expand(5, 5))
+
+
+def test_each_kind_of_sound_shapes_the_mouth():
+    def middle(symbol):
+        return viseme_track([(symbol, 0.2, 0.6)], 20)[9]
+
+    assert middle("A:")[0] > 0.8 and middle("i:")[1] > 0.7 and middle("u:")[2] > 0.8
+    assert middle("m")[0] == 0 and middle("s")[3] > 0.8 and middle("T")[4] > 0.8
+    assert middle("f")[0] < 0.15 and middle("f")[3] > 0.6
+
+
+@pytest.mark.parametrize("closure", ["p", "b", "m"])
+@pytest.mark.parametrize("shift", [0.0, 0.011, 0.023, 0.035])
+def test_short_closures_between_open_vowels_show(closure, shift):
+    track = viseme_track(
+        [("A:", 0.1, 0.4 + shift), (closure, 0.4 + shift, 0.45 + shift), ("A:", 0.45 + shift, 0.8)], 25
+    )
+    assert track[9:13, 0].min() < 0.1 and track[7, 0] > 0.7 and track[14, 0] > 0.7
+
+
+def test_mouth_knows_only_the_near_audio():
+    """A changed sound leaves the track untouched more than 120 ms away."""
+    before, after = ([("A:", 0.0, 1.0), (symbol, 1.0, 1.1), ("A:", 1.1, 2.0)] for symbol in ("p", "u:"))
+    changed = (viseme_track(before, 50) - viseme_track(after, 50)).abs().amax(1) > 0
+    times = (torch.arange(50) + 0.5) / 25
+    assert changed.any() and not changed[(times < 1.0 - 0.12) | (times > 1.1 + 0.12)].any()
+
+
+def test_sentences_repeat_by_seed_and_vary():
+    assert random_sentence(3) == random_sentence(3)
+    assert len({random_sentence(seed) for seed in range(200)}) > 180
+
+
+@spoken
+def test_bilabials_close_in_speech():
+    said = speak("mama papa baby")
+    track = viseme_track(list(said.phonemes), int(len(said.waveform) / 640) + 1, waveform=said.waveform)
+    closures = [(start, end) for name, start, end in said.phonemes if name in ("m", "p", "b")]
+    assert len(closures) == 6
+    for start, end in closures:
+        assert track[max(int(start * 25 - 0.5), 0) : int(end * 25 - 0.5) + 2, 0].min() < 0.1
+    assert track[:, 0].max() > 0.6
+
+
+@spoken
+def test_phoneme_times_match_the_waveform():
+    quiet, loud = [], []
+    for seed in range(4):
+        said = speak(random_sentence(seed), VOICES[seed])
+        assert all(a[2] == pytest.approx(b[1]) for a, b in zip(said.phonemes, said.phonemes[1:]))
+        assert said.phonemes[-1][2] == pytest.approx(len(said.waveform) / 16000, abs=0.01)
+        for name, start, end in said.phonemes:
+            part = said.waveform[int(start * 16000) : int(end * 16000)].square().mean().sqrt().item()
+            if name.startswith("_") or name in STOPS:
+                quiet.append(part)
+            elif name[0] in VOWELS:
+                loud.append(part)
+    assert sum(quiet) / len(quiet) < 0.4 * sum(loud) / len(loud)
+
+
+@spoken
+def test_utterance_is_exact_and_repeats():
+    waveform, mouth = utterance(5, 3.24)
+    assert waveform.shape == (51840,) and mouth.shape == (81, 5)
+    assert waveform.dtype == mouth.dtype == torch.float32
+    assert mouth.min() >= 0 and mouth.max() <= 1 and 0.3 < waveform.abs().max() < 0.95
+    again = utterance(5, 3.24)
+    assert torch.equal(waveform, again[0]) and torch.equal(mouth, again[1])
+    assert not torch.equal(waveform, utterance(6, 3.24)[0])
+
+
+@spoken
+def test_mouth_opens_with_the_voice():
+    scores = []
+    for seed in range(6):
+        waveform, mouth = utterance(seed, 4.0)
+        levels = loudness(waveform)
+        lags = [
+            torch.corrcoef(torch.stack((levels[4:-4], mouth[4 + k : len(mouth) - 4 + k, 0])))[0, 1]
+            for k in range(-4, 5)
+        ]
+        scores.append(torch.stack(lags))
+    mean = torch.stack(scores).mean(0)
+    assert mean[4] > 0.55 and mean.argmax() in (3, 4, 5)
+    assert mean[0] < 0.3 and mean[8] < 0.3
+
+
+@spoken
+def test_every_voice_speaks():
+    assert len(VOICES) >= 12
+    assert all(speak("hello", voice).waveform.abs().max() > 0.05 for voice in VOICES)
+
+
+@spoken
+def test_unknown_voice_is_named():
+    with pytest.raises(InputError, match="klingon-x"):
+        speak("hello", "klingon-x")
+
+
+def test_missing_library_names_the_package(monkeypatch):
+    def missing(name):
+        raise OSError(name)
+
+    monkeypatch.setattr(speech.ctypes, "CDLL", missing)
+    with pytest.raises(InputError, match="espeak-ng"):
+        speak("hello")
+    assert not available()
