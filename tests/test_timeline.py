@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
 from lipforcing import timeline
@@ -14,7 +16,7 @@ def test_chunks_tile_latents_and_frames():
         first, end = timeline.chunk_latents_span(chunk)
         spans = [timeline.latent_frames_span(latent) for latent in range(first, end)]
         assert (spans[0][0], spans[-1][1]) == timeline.chunk_frames_span(chunk)
-        assert all(a[1] == b[0] for a, b in zip(spans, spans[1:]))
+        assert all(a[1] == b[0] for a, b in pairwise(spans))
 
 
 @pytest.mark.parametrize("frames, chunks", [(1, 1), (9, 1), (10, 2), (21, 2), (22, 3), (81, 7), (82, 8)])

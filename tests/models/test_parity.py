@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 import torch
 
@@ -23,7 +25,7 @@ def run_student(parity, name, golden_set, model, cache_type, check_cache) -> Non
     for c in range(golden_set["noise/renoise"].shape[0]):
         chunk = conditioning.span(size * c, size * (c + 1))
         x = golden_set["noise/init"][:, :, size * c : size * (c + 1)]
-        for s, (t, t_next) in enumerate(zip(times, times[1:])):
+        for s, (t, t_next) in enumerate(pairwise(times)):
             parity(name, "x_t", x, golden_set[f"chunk{c}/call{s}/x_t"], STUDENT)
             flow = stream(x, t, chunk)
             x0 = velocity_to_x0(x, flow, t)

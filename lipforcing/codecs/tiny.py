@@ -1,0 +1,160 @@
+"""The video autoencoder of the tiny model family.
+
+Blocks of 4 frames x 8 x 8 pixels become 16 numbers by a linear map, which training starts from the principal
+components of such blocks; convolutions over neighbouring blocks and the previous block in time refine both directions.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from einops import rearrange
+from torch import Tensor, nn
+
+from ..timeline import TEMPORAL_FACTOR
+from .base import LATENT_CHANNELS, SPATIAL_FACTOR, check_frames, check_latents
+
+WARM_UP_FRAMES = TEMPORAL_FACTOR - 1  # the first frame is seen as a block of four equal ones
+BLOCK_VALUES = 3 * TEMPORAL_FACTOR * SPATIAL_FACTOR**2
+
+
+@dataclass(frozen=True)
+class TinyCodecConfig:
+    """Sizes of the tiny codec.
+
+    Attributes:
+        latent_channels: channels of the latents.
+        width: channels of the refining convolutions.
+        blocks: memory blocks in each direction.
+        smooth_width: channels of the last convolutions, over pixels, which hide the seams between blocks.
+    """
+
+    latent_channels: int = LATENT_CHANNELS
+    width: int = 128
+    blocks: int = 3
+    smooth_width: int = 16
+
+
+def to_blocks(frames: Tensor) -> Tensor:
+    """[B, 3, 4t, 8h, 8w] to [B, t, 768, h, w]."""
+    pattern = "b c (t f) (h p) (w q) -> b t (f c p q) h w"
+    return rearrange(frames, pattern, f=TEMPORAL_FACTOR, p=SPATIAL_FACTOR, q=SPATIAL_FACTOR)
+
+
+def from_blocks(blocks: Tensor) -> Tensor:
+    """[B, t, 768, h, w] to [B, 3, 4t, 8h, 8w]."""
+    pattern = "b t (f c p q) h w -> b c (t f) (h p) (w q)"
+    return rearrange(blocks, pattern, f=TEMPORAL_FACTOR, c=3, p=SPATIAL_FACTOR, q=SPATIAL_FACTOR)
+
+
+class MemoryBlock(nn.Module):
+    """Residual convolutions that see a feature map together with that of the previous time step."""
+
+    def __init__(self, width: int, operations, **factory) -> None:
+        super().__init__()
+        self.mix = operations.Conv2d(2 * width, width, 3, padding=1, **factory)
+        self.out = operations.Conv2d(width, width, 3, padding=1, **factory)
+
+    def forward(self, x: Tensor, past: Tensor) -> Tensor:
+        """[N, C, h, w] and the same one step earlier to [N, C, h, w]."""
+        return x + self.out(F.silu(self.mix(F.silu(torch.cat((x, past), dim=1)))))
+
+
+class Direction(nn.Module):
+    """A linear map of blocks and its convolutional refinement; used for either direction."""
+
+    def __init__(self, inputs: int, outputs: int, config: TinyCodecConfig, operations, **factory) -> None:
+        super().__init__()
+        self.linear = operations.Conv2d(inputs, outputs, 1, **factory)
+        self.enter = operations.Conv2d(inputs, config.width, 1, **factory)
+        self.blocks = nn.ModuleList(MemoryBlock(config.width, operations, **factory) for _ in range(config.blocks))
+        self.leave = operations.Conv2d(config.width, outputs, 1, **factory)
+
+    def forward(self, x: Tensor, memory: list[Tensor | None]) -> Tensor:
+        """Run time steps [B, t, C, h, w]; ``memory`` holds the last input of every block and is brought up to date."""
+        batch = x.shape[0]
+        x = x.flatten(0, 1)
+        features = self.enter(x)
+        for i, block in enumerate(self.blocks):
+            steps = features.unflatten(0, (batch, -1))
+            before = torch.zeros_like(steps[:, :1]) if memory[i] is None else memory[i]
+            memory[i] = steps[:, -1:].clone()  # a slice would keep all of this call's features alive
+            features = block(features, torch.cat((before, steps[:, :-1]), dim=1).flatten(0, 1))
+        return (self.linear(x) + self.leave(F.silu(features))).unflatten(0, (batch, -1))
+
+
+class TinyCodec(nn.Module):
+    """Autoencoder of the tiny family; implements ``VideoCodec``. Both directions are differentiable.
+
+    Args:
+        config: sizes.
+        operations: namespace that provides ``Conv2d``.
+        device, dtype: of the parameters. Inputs of the streams must match them.
+    """
+
+    spatial_factor = SPATIAL_FACTOR
+
+    def __init__(self, config: TinyCodecConfig | None = None, *, operations=nn, device=None, dtype=None) -> None:
+        super().__init__()
+        factory = {"device": device, "dtype": dtype}
+        self.config = config or TinyCodecConfig()
+        self.latent_channels = self.config.latent_channels
+        self.encoder = Direction(BLOCK_VALUES, self.latent_channels, self.config, operations, **factory)
+        self.decoder = Direction(self.latent_channels, BLOCK_VALUES, self.config, operations, **factory)
+        self.smooth = nn.Sequential(
+            operations.Conv2d(3, self.config.smooth_width, 3, padding=1, **factory),
+            nn.SiLU(),
+            operations.Conv2d(self.config.smooth_width, 3, 3, padding=1, **factory),
+        )
+
+    def encode_stream(self) -> TinyEncoder:
+        """A fresh encoder stream."""
+        return TinyEncoder(self)
+
+    def decode_stream(self, *, clamp: bool = True) -> TinyDecoder:
+        """A fresh decoder stream; ``clamp=False`` leaves the frames unlimited."""
+        return TinyDecoder(self, clamp)
+
+    def smoothed(self, frames: Tensor) -> Tensor:
+        """Frames [B, 3, T, H, W] with the seams between blocks taken out."""
+        flat = frames.transpose(1, 2).flatten(0, 1)
+        return (flat + self.smooth(flat)).unflatten(0, (frames.shape[0], -1)).transpose(1, 2)
+
+
+class TinyEncoder:
+    """Encoder stream. State: per memory block its latest input [B, 1, width, h, w]."""
+
+    def __init__(self, codec: TinyCodec) -> None:
+        self.codec = codec
+        self.memory: list[Tensor | None] = [None] * codec.config.blocks
+        self.started = False
+
+    def __call__(self, frames: Tensor) -> Tensor:
+        """[B, 3, T, H, W] in [-1, 1] to latents [B, C, t, H/8, W/8]; see ``StreamingEncoder``."""
+        check_frames(frames, first=not self.started)
+        if not self.started:
+            frames = torch.cat((frames[:, :, :1].expand(-1, -1, WARM_UP_FRAMES, -1, -1), frames), dim=2)
+            self.started = True
+        return self.codec.encoder(to_blocks(frames), self.memory).transpose(1, 2)
+
+
+class TinyDecoder:
+    """Decoder stream. State: per memory block its latest input [B, 1, width, h, w]."""
+
+    def __init__(self, codec: TinyCodec, clamp: bool) -> None:
+        self.codec = codec
+        self.memory: list[Tensor | None] = [None] * codec.config.blocks
+        self.clamp = clamp
+        self.started = False
+
+    def __call__(self, latents: Tensor) -> Tensor:
+        """[B, C, t, h, w] to frames [B, 3, T, 8h, 8w] in [-1, 1]; see ``StreamingDecoder``."""
+        check_latents(latents, self.codec.latent_channels)
+        frames = from_blocks(self.codec.decoder(latents.transpose(1, 2), self.memory))
+        if not self.started:
+            frames = frames[:, :, WARM_UP_FRAMES:]
+            self.started = True
+        frames = self.codec.smoothed(frames)
+        return frames.clamp(-1, 1) if self.clamp else frames

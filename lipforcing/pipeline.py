@@ -1,0 +1,300 @@
+"""Video and speech in, lip-synchronised video out: the generator that joins all rooms.
+
+One loop serves files, nodes and live use. It pulls source frames, chunk by chunk, and yields finished frames; nothing
+it holds grows with the length of the clip, except the packed audio (a few dozen numbers per latent frame).
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from .audio.base import AudioEncoder
+from .codecs.base import VideoCodec
+from .errors import InputError
+from .faces.align import crop_faces
+from .faces.composite import composite
+from .faces.mask import latent_mask, pixel_mask
+from .faces.track import FaceTrack, Tracker
+from .media import (
+    Audio,
+    AudioSource,
+    ClockGroup,
+    DurationPolicy,
+    Frame,
+    Plan,
+    VideoReader,
+    VideoWriter,
+    check_output,
+    clock_frames,
+    extended_frames,
+)
+from .models import CausalStream, Conditioning, WanTransformer
+from .sampling.causal import ChunkNoise, sample_causal
+from .sampling.schedules import TWO_STEP
+from .timeline import chunk_frames_span, chunks_for_frames, frames_for_chunks, frames_for_samples
+
+
+@dataclass(frozen=True)
+class Models:
+    """Everything with weights that a run needs.
+
+    Attributes:
+        student: the causal transformer.
+        codec: encodes the source's face crops.
+        decoder: decodes what the student makes; often a faster codec of the same latent space.
+        audio: features of the speech.
+        text: embedded prompt [1, text_len, text_dim].
+        crop_size: edge of the square face crop in pixels.
+        sigmas: noise levels of the sampler, decreasing, ending with 0.
+    """
+
+    student: WanTransformer
+    codec: VideoCodec
+    decoder: VideoCodec
+    audio: AudioEncoder
+    text: Tensor
+    crop_size: int
+    sigmas: tuple[float, ...] = TWO_STEP
+
+    @classmethod
+    def tiny(cls, device: torch.device | str = "cpu") -> Models:
+        """The embedded family, trained on drawn faces."""
+        from .audio.logmel import LogMelEncoder
+        from .tiny import family
+
+        student = family.load("student", device)
+        codec = family.load("codec", device)
+        text = torch.zeros(1, student.config.text_len, student.config.text_dim, device=device)
+        return cls(student, codec, codec, LogMelEncoder(), text, family.CROP_SIZE)
+
+    @property
+    def device(self) -> torch.device:
+        return self.text.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return self.text.dtype
+
+
+@dataclass(frozen=True)
+class SyncOptions:
+    """Choices of a run.
+
+    Attributes:
+        seed: of the noise; equal seeds give equal frames.
+        duration: what decides the output's length, and what fills it.
+        lossless: write a file that decodes to exactly the finished pixels.
+    """
+
+    seed: int = 42
+    duration: DurationPolicy = field(default_factory=DurationPolicy)
+    lossless: bool = False
+
+
+@dataclass(frozen=True)
+class SyncResult:
+    """What a run did.
+
+    Attributes:
+        path: the file written.
+        plan: length policy as it was applied.
+        frames: frames written; ``untouched`` of them had no usable face.
+        seconds: wall time from the first frame read to the last written.
+        first_frame_seconds: wall time until the first finished frame.
+    """
+
+    path: Path
+    plan: Plan
+    frames: int
+    untouched: int
+    seconds: float
+    first_frame_seconds: float
+
+    @property
+    def fps(self) -> float:
+        """Finished frames per second of wall time."""
+        return self.frames / self.seconds
+
+
+@dataclass(frozen=True)
+class _Chunk:
+    """Source frames of one chunk, held until its mouths are ready.
+
+    ``groups`` are the clock frames that exist; the codec also gets repetitions of the last to fill the chunk.
+    """
+
+    groups: list[ClockGroup]
+    track: FaceTrack
+    crops: Tensor
+
+    @property
+    def outputs(self) -> list[Frame]:
+        return [frame for group in self.groups for frame in group.outputs]
+
+
+def pack_audio(models: Models, waveform: Tensor, frames: int) -> Tensor:
+    """Packed audio [1, latent frames, audio_hidden] of mono [samples] at 16 kHz, for whole chunks over ``frames``.
+
+    The waveform is continued with silence to the end of the last chunk.
+    """
+    total = frames_for_chunks(chunks_for_frames(frames))
+    features = models.audio(waveform, total)[None]
+    return models.student.embed_audio(features.to(device=models.device, dtype=models.dtype))
+
+
+def generate_faces(models: Models, crops: Iterable[Tensor], audio: Tensor, seed: int) -> Iterator[Tensor]:
+    """Re-render the mouths of a stream of aligned face crops.
+
+    Args:
+        models: see ``Models``.
+        crops: per chunk [T, 3, S, S] in [-1, 1], T = 9 in the first chunk and 12 in every other.
+        audio: packed audio, see ``pack_audio``.
+        seed: of the noise.
+
+    Yields:
+        per chunk the generated crops [T, 3, S, S] in [-1, 1].
+    """
+    size = models.crop_size
+    keep = (~pixel_mask(size, size)).to(device=models.device, dtype=models.dtype)
+    mouth_mask = latent_mask(size // 8, size // 8).to(device=models.device, dtype=models.dtype)
+    encoder = models.codec.encode_stream()
+    decoder = models.decoder.decode_stream()
+    text = models.student.embed_text(models.text)
+
+    def conditions() -> Iterator[Conditioning]:
+        ref_latent, latent = None, 0
+        for chunk in crops:
+            video = chunk.to(device=models.device, dtype=models.dtype).transpose(0, 1)
+            reference, masked = encoder(torch.stack((video, video * keep))).split(1)
+            ref_latent = reference[:, :, :1] if ref_latent is None else ref_latent
+            count = reference.shape[2]
+            yield Conditioning(ref_latent, mouth_mask, masked, reference, audio[:, latent : latent + count], text)
+            latent += count
+
+    for latents in sample_causal(CausalStream(models.student), conditions(), ChunkNoise(seed), models.sigmas):
+        yield decoder(latents)[0].transpose(0, 1)
+
+
+@torch.inference_mode()
+def sync_frames(
+    models: Models, groups: Iterable[ClockGroup], tracker: Tracker, waveform: Tensor, frames: int, seed: int
+) -> Iterator[tuple[Frame, Tensor, bool]]:
+    """Lip-synchronise a stream of source frames.
+
+    Args:
+        models: see ``Models``.
+        groups: source frames on the 25 fps clock.
+        tracker: finds the face in every frame.
+        waveform: speech, mono [samples] at 16 kHz.
+        frames: an upper bound of the number of clock frames, for the audio.
+        seed: of the noise.
+
+    Yields:
+        source frame, finished picture uint8 [H, W, 3], and whether a face was rendered into it.
+    """
+    audio = pack_audio(models, waveform, frames)
+    waiting: deque[_Chunk] = deque()
+
+    def crops() -> Iterator[Tensor]:
+        for chunk in _chunks(groups, tracker, models.crop_size):
+            waiting.append(chunk)
+            yield chunk.crops
+
+    for faces in generate_faces(models, crops(), audio, seed):
+        chunk = waiting.popleft()
+        outputs = chunk.outputs
+        if not outputs:
+            continue
+        mouths = [faces[i] for i, group in enumerate(chunk.groups) for _ in group.outputs]
+        pictures = composite(torch.stack([frame.image for frame in outputs]), torch.stack(mouths), chunk.track)
+        yield from zip(outputs, pictures, chunk.track.visible.tolist())
+
+
+def _chunks(groups: Iterable[ClockGroup], tracker: Tracker, size: int) -> Iterator[_Chunk]:
+    """Cut the clock into chunks, track the face in their frames and warp it into crops."""
+    stream = iter(groups)
+    last_crop: Tensor | None = None  # what a clock frame shows whose source frame came in an earlier chunk
+    number = 0
+    while piece := list(islice(stream, _length(number))):
+        outputs = [frame for group in piece for frame in group.outputs]
+        if outputs:
+            images = torch.stack([frame.image for frame in outputs])
+            track = tracker.update(images)
+            crops = crop_faces(images, track.matrices, (size, size))
+        else:
+            track, crops = FaceTrack.empty(tracker.frame_size), None
+        shown, done = [], 0
+        for group in piece:
+            done += len(group.outputs)
+            last_crop = crops[done - 1] if done else last_crop
+            shown.append(last_crop)
+        shown += [last_crop] * (_length(number) - len(piece))
+        yield _Chunk(piece, track, torch.stack(shown))
+        number += 1
+
+
+def _length(chunk: int) -> int:
+    first, end = chunk_frames_span(chunk)
+    return end - first
+
+
+def sync_file(
+    models: Models,
+    video: VideoReader,
+    audio: Audio | AudioSource,
+    out: str | Path,
+    tracker: Tracker,
+    options: SyncOptions = SyncOptions(),
+    progress: Callable[[int, int, Tensor], None] | None = None,
+) -> SyncResult:
+    """Lip-synchronise a video file to a speech recording and write the result.
+
+    Size, frame rate and timestamps are the source's; every pixel outside the blended mouth is the decoded source
+    pixel; the audio is muxed at full quality. Length and filling follow ``options.duration``. The output appears under
+    its name only when complete.
+
+    Args:
+        models: see ``Models``.
+        video, audio: sources.
+        out: path of the result.
+        tracker: finds the face.
+        options: see ``SyncOptions``.
+        progress: called with (frames done, frames planned, finished picture uint8 [H, W, 3]) after every frame; an
+            exception raised there cancels the run and removes what was written.
+
+    Raises:
+        InputError: the output cannot be written, or no frame shows a face.
+    """
+    info = video.info
+    check_output(out, [video.source, *([audio.source] if isinstance(audio, AudioSource) else [])])
+    plan = options.duration.plan(audio.seconds, info.frame_rate, info.duration, info.frame_count)
+    waveform = audio.mono16k()
+    clock = frames_for_samples(int(plan.seconds * 16000) + 1) + 1
+    began = time.monotonic()
+    first = None
+    done = untouched = 0
+    with VideoWriter.like(
+        out, info, audio=audio, pad_audio=options.duration.length == "video", lossless=options.lossless
+    ) as writer:
+        groups = clock_frames(extended_frames(video, plan))
+        for frame, picture, visible in sync_frames(models, groups, tracker, waveform, clock, options.seed):
+            first = first or time.monotonic() - began
+            writer.write(picture, frame.time)
+            done += 1
+            untouched += not visible
+            if progress is not None:
+                progress(done, plan.frames, picture)
+        if not tracker.found:
+            raise InputError(
+                f"No face was found in {video.source}; choose footage that shows a face at least 50 pixels wide, or say "
+                "where it is: a box x0,y0,x1,y1, or full for footage that is a face crop already."
+            )
+    return SyncResult(Path(out), plan, done, untouched, time.monotonic() - began, first)

@@ -1,0 +1,56 @@
+"""Sync figures of videos of drawn faces that are face crops already."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ..media import AudioSource, VideoReader, clock_frames
+from ..syncnet.score import SyncReport, score
+from . import family
+from .meter import correlation
+
+
+@dataclass(frozen=True)
+class MouthFigures:
+    """What was measured of one video.
+
+    Attributes:
+        opening: mouth opening [frames] at 25 fps as the meter reads it off the picture.
+        correlation: of ``opening`` with the opening that the speech calls for.
+        sync: Sync-C, Sync-D and offset by the tiny SyncNet.
+    """
+
+    opening: Tensor
+    correlation: float
+    sync: SyncReport
+
+
+def read_crops(video: str, frames: int | None = None) -> Tensor:
+    """Pictures of a face-crop video on the 25 fps clock: uint8 [T, 128, 128, 3]."""
+    size = (family.CROP_SIZE, family.CROP_SIZE)
+    crops = []
+    with VideoReader(video) as reader:
+        for group in clock_frames(reader.frames()):
+            image = group.shows.image.permute(2, 0, 1)[None].float()
+            small = F.interpolate(image, size, mode="bilinear", antialias=True)
+            crops.append(small[0].round().clamp(0, 255).to(torch.uint8).permute(1, 2, 0))
+            if len(crops) == frames:
+                break
+    return torch.stack(crops)
+
+
+@torch.inference_mode()
+def measure(crops: Tensor, speech: str | Tensor, wanted: Tensor) -> MouthFigures:
+    """Measure crops uint8 [T, 128, 128, 3] against a speech (file, or mono [samples] at 16 kHz).
+
+    ``wanted`` is the mouth opening [T'] that the speech calls for; the shorter of both is compared.
+    """
+    waveform = AudioSource(speech).mono16k() if isinstance(speech, str) else speech
+    opening = family.load("meter")(crops.permute(0, 3, 1, 2).float() / 127.5 - 1)[:, 0]
+    length = min(len(opening), len(wanted))
+    sync = score(family.load("syncnet"), crops, waveform)
+    return MouthFigures(opening, correlation(opening[:length], wanted[:length]), sync)

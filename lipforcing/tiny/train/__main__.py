@@ -1,0 +1,63 @@
+"""``python -m lipforcing.tiny.train [PART ...] [--out DIR]``: train parts of the tiny family from scratch.
+
+Parts, in the order of their dependence: codec, meter, syncnet, teacher, student. Weights go to the package's own
+folder, logs, plots and cached training data to ``--out``. An interrupted part goes on where it was.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+
+from .. import family
+from . import codec, denoiser, meter, syncnet
+from .data import SpeechClips, speech_clips
+from .latents import LatentClips, encode_clips
+
+ORDER = ("codec", "meter", "syncnet", "teacher", "student")
+DATA_SEED, CLIPS, FRAMES = 21, 360, 105
+
+
+def clips(out: Path) -> SpeechClips:
+    """The talking clips that syncnet, teacher and student learn from."""
+    return speech_clips(DATA_SEED, CLIPS, FRAMES, out / "data")
+
+
+def latents(out: Path) -> LatentClips:
+    """Their latents, made with the committed codec."""
+    path = out / "data" / "latents.pt"
+    if not path.exists():
+        torch.save(vars(encode_clips(clips(out), family.load("codec"))), path)
+    return LatentClips(**torch.load(path, weights_only=True))
+
+
+def train_part(part: str, out: Path) -> None:
+    """Train one part and store its weights."""
+    if part == "codec":
+        module, recipe = codec.run(out), codec.RECIPE
+    elif part == "meter":
+        module, recipe = meter.run(out), meter.RECIPE
+    elif part == "syncnet":
+        module, recipe = syncnet.run(clips(out), out), syncnet.RECIPE
+    elif part == "teacher":
+        module, recipe = denoiser.train_teacher(latents(out), out), denoiser.TEACHER
+    else:
+        module, recipe = denoiser.train_student(latents(out), family.load("teacher"), out), denoiser.STUDENT
+    family.save(part, module, asdict(recipe))
+
+
+def main() -> None:
+    """Entry point."""
+    parser = argparse.ArgumentParser(prog="lipforcing.tiny.train", description=__doc__.splitlines()[0])
+    parser.add_argument("parts", nargs="*", choices=ORDER, default=list(ORDER), metavar="PART", help=", ".join(ORDER))
+    parser.add_argument("--out", type=Path, default=Path("training"), help="logs, plots and cached data")
+    arguments = parser.parse_args()
+    for part in arguments.parts:
+        train_part(part, arguments.out)
+
+
+if __name__ == "__main__":
+    main()

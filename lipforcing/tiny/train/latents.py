@@ -1,0 +1,75 @@
+"""The talking clips as the transformer sees them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from ...audio.logmel import LogMelEncoder
+from ...codecs.base import VideoCodec, encode
+from ...faces.mask import latent_mask, pixel_mask
+from ...models import Conditioning, WanTransformer
+from ...timeline import frames_for_chunks, latents_for_frames
+from .data import SIZE, SpeechClips, pixels
+
+CHUNKS = 3  # the smallest clip in which every attention geometry occurs
+WINDOW = frames_for_chunks(CHUNKS)
+STRIDE = 17
+
+
+@dataclass(frozen=True)
+class LatentClips:
+    """Windows of three chunks: 33 frames, 9 latent frames.
+
+    Attributes:
+        target: [N, 16, 9, 16, 16], what is to be generated.
+        source: the same person and head with another mouth (the reference sequence).
+        masked: with the mouth greyed out; the same for both.
+        audio: [N, 33, 384], features of the target's speech.
+    """
+
+    target: Tensor
+    source: Tensor
+    masked: Tensor
+    audio: Tensor
+
+    def __len__(self) -> int:
+        return len(self.target)
+
+    def conditioning(self, rows: Tensor, model: WanTransformer) -> tuple[Tensor, Conditioning]:
+        """Targets [B, 16, 9, 16, 16] and conditions of the windows ``rows``."""
+        target, source, masked = (part[rows].float() for part in (self.target, self.source, self.masked))
+        text = target.new_zeros(len(rows), model.config.text_len, model.config.text_dim)
+        return target, Conditioning(
+            ref_latent=source[:, :, :1],
+            mouth_mask=latent_mask(*target.shape[-2:]).float(),
+            masked_video=masked,
+            ref_sequence=source,
+            audio=model.embed_audio(self.audio[rows].float()),
+            text=model.embed_text(text),
+        )
+
+
+@torch.no_grad()
+def encode_clips(clips: SpeechClips, codec: VideoCodec) -> LatentClips:
+    """Encode overlapping windows of every clip; latents are kept in half precision."""
+    keep = 1 - pixel_mask(*SIZE).float()
+    audio_encoder = LogMelEncoder()
+    count, frames = clips.target.shape[:2]
+    starts = range(0, frames - WINDOW + 1, STRIDE)
+    size = (count * len(starts), 16, latents_for_frames(WINDOW), SIZE[0] // 8, SIZE[1] // 8)
+    target, source, masked = (torch.empty(size, dtype=torch.float16) for _ in range(3))
+    audio = torch.empty((size[0], WINDOW, audio_encoder.feature_dim), dtype=torch.float16)
+    for i in tqdm(range(count), desc="latents", mininterval=5):
+        features = audio_encoder(clips.waveform[i], frames)
+        rows = slice(i * len(starts), (i + 1) * len(starts))
+        audio[rows] = torch.stack([features[s : s + WINDOW] for s in starts]).half()
+        of_target = pixels(torch.stack([clips.target[i, s : s + WINDOW] for s in starts]))
+        of_source = pixels(torch.stack([clips.source[i, s : s + WINDOW] for s in starts]))
+        for part, video in ((target, of_target), (source, of_source), (masked, of_target * keep)):
+            with torch.autocast("cpu", torch.bfloat16):
+                part[rows] = encode(codec, video).half()
+    return LatentClips(target, source, masked, audio)
