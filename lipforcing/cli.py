@@ -17,6 +17,8 @@ DRAWN_FACES_ONLY = (
     "not how good lip sync looks. Use the released 14B student for that (see the README)."
 )
 
+DTYPES = {"auto": None, "bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
+
 
 class Bar:
     """Progress callback of a run: frames done, speed and remaining time."""
@@ -111,7 +113,16 @@ def load_models(arguments: argparse.Namespace, device: torch.device):
 
     if arguments.model == "tiny":
         return Models.tiny(device)
-    raise InputError(f"--model {arguments.model}: only the tiny model can be loaded so far.")
+    return Models.from_files(
+        arguments.model,
+        arguments.codec,
+        arguments.decoder,
+        arguments.audio_encoder,
+        arguments.text_embeds,
+        device=device,
+        dtype=DTYPES[arguments.dtype],
+        audio_window=arguments.audio_window,
+    )
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -134,6 +145,17 @@ def build_parser() -> argparse.ArgumentParser:
     sync.add_argument("audio", help="speech: an audio file, or a video file with sound")
     sync.add_argument("-o", "--out", type=Path, required=True, help="result: .mp4, .mov or .mkv")
     sync.add_argument("--model", default="tiny", help="tiny, or a student file (default: tiny)")
+    sync.add_argument("--codec", metavar="FILE", help="Wan 2.1 VAE, for a released student")
+    sync.add_argument("--decoder", metavar="FILE", help="TAEW 2.1 or another VAE to decode with (default: the codec)")
+    sync.add_argument("--audio-encoder", metavar="FILE", help="wav2vec2-base-960h, for a released student")
+    sync.add_argument("--text-embeds", metavar="FILE", help="UMT5 embedding of the prompt, for a released student")
+    sync.add_argument(
+        "--audio-window",
+        type=float,
+        metavar="SECONDS",
+        help="let audio attention see this much at once, for long recordings (default: everything)",
+    )
+    sync.add_argument("--dtype", choices=DTYPES, default="auto", help="of the released models (default: the file's)")
     sync.add_argument("--seed", type=int, default=42, help="seed of the noise (default: 42)")
     sync.add_argument("--device", default="cpu", help="cpu, cuda, cuda:N or mps (default: cpu)")
     sync.add_argument(

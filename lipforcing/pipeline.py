@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 
@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from .audio.base import AudioEncoder
+from .checkpoints import Kind, load_module, load_text_embedding
 from .codecs.base import VideoCodec
 from .errors import InputError
 from .faces.align import crop_faces
@@ -37,9 +38,12 @@ from .media import (
     extended_frames,
 )
 from .models import CausalStream, Conditioning, WanTransformer
+from .models.config import tiny as tiny_config
 from .sampling.causal import ChunkNoise, sample_causal
 from .sampling.schedules import TWO_STEP
 from .timeline import chunk_frames_span, chunks_for_frames, frames_for_chunks, frames_for_samples
+
+RELEASED_CROP_SIZE = 512  # pixels; the released models were trained on crops of this size
 
 
 @dataclass(frozen=True)
@@ -74,6 +78,54 @@ class Models:
         codec = family.load("codec", device)
         text = torch.zeros(1, student.config.text_len, student.config.text_dim, device=device)
         return cls(student, codec, codec, LogMelEncoder(), text, family.CROP_SIZE)
+
+    @classmethod
+    def from_files(
+        cls,
+        student: str | Path,
+        codec: str | Path | None = None,
+        decoder: str | Path | None = None,
+        audio_encoder: str | Path | None = None,
+        text: str | Path | None = None,
+        *,
+        device: torch.device | str = "cpu",
+        dtype: torch.dtype | None = None,
+        audio_window: float | None = None,
+    ) -> Models:
+        """Load the released weights, or others of their kind.
+
+        Args:
+            student: Lip Forcing student; its metadata may carry a schedule.
+            codec: Wan 2.1 VAE, which encodes the source.
+            decoder: Wan 2.1 VAE or TAEHV; by default ``codec``.
+            audio_encoder: wav2vec2-base-960h.
+            text: precomputed UMT5 embedding of the prompt.
+            device: of everything.
+            dtype: of student, codecs and text; by default the student file's (float8: bfloat16). The audio encoder
+                works in float32.
+            audio_window: seconds of audio that attention sees at once, None for all (see ``Wav2Vec2``).
+
+        A student of the tiny family's sizes takes the family's own codec and audio encoder where none is given.
+
+        Raises:
+            InputError: a file is missing, of another kind or incomplete, or a part that the student needs is not given.
+        """
+        network, checkpoint = load_module(student, Kind.STUDENT, device=device, dtype=dtype)
+        sigmas = checkpoint.own.schedule or TWO_STEP
+        if network.config == tiny_config() and not (codec or audio_encoder or text):
+            return replace(cls.tiny(device), student=network.to(torch.float32), sigmas=sigmas)
+        parts = {"codec": codec, "audio encoder": audio_encoder, "text embedding": text}
+        if missing := [name for name, path in parts.items() if path is None]:
+            raise InputError(
+                f"{student} is {checkpoint.describe()} and also needs: {', '.join(missing)}; give these files."
+            )
+        dtype = next(network.parameters()).dtype
+        vae, _ = load_module(codec, Kind.WAN_VAE, device=device, dtype=dtype)
+        fast = load_module(decoder, Kind.TAEHV, Kind.WAN_VAE, device=device, dtype=dtype)[0] if decoder else vae
+        audio, _ = load_module(audio_encoder, Kind.WAV2VEC2, device=device, dtype=torch.float32)
+        audio.window_seconds = audio_window
+        prompt = load_text_embedding(text, network.config.text_dim).to(device=device, dtype=dtype)
+        return cls(network, vae, fast, audio, prompt, RELEASED_CROP_SIZE, sigmas)
 
     @property
     def device(self) -> torch.device:
@@ -146,7 +198,7 @@ def pack_audio(models: Models, waveform: Tensor, frames: int) -> Tensor:
     The waveform is continued with silence to the end of the last chunk.
     """
     total = frames_for_chunks(chunks_for_frames(frames))
-    features = models.audio(waveform, total)[None]
+    features = models.audio(waveform.to(models.device), total)[None]
     return models.student.embed_audio(features.to(device=models.device, dtype=models.dtype))
 
 
@@ -294,7 +346,7 @@ def sync_file(
                 progress(done, plan.frames, picture)
         if not tracker.found:
             raise InputError(
-                f"No face was found in {video.source}; choose footage that shows a face at least 50 pixels wide, or say "
-                "where it is: a box x0,y0,x1,y1, or full for footage that is a face crop already."
+                f"No face was found in {video.source}; choose footage that shows a face at least 50 pixels wide, or "
+                "say where it is: a box x0,y0,x1,y1, or full for footage that is a face crop already."
             )
     return SyncResult(Path(out), plan, done, untouched, time.monotonic() - began, first)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,9 +10,12 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import nn
 
+from ..checkpoints.configs import METADATA_KEY, OwnMetadata, as_table
+from ..checkpoints.detect import Kind
 from ..codecs.tiny import TinyCodec
 from ..models import WanTransformer
 from ..models.config import tiny as tiny_transformer
+from ..sampling.schedules import TWO_STEP
 from ..syncnet.model import SyncNet, SyncNetConfig
 from .meter import MouthMeter
 
@@ -30,6 +32,8 @@ PARTS: dict[str, Callable[[], nn.Module]] = {
     "meter": MouthMeter,
 }
 
+KINDS = {"student": Kind.STUDENT.value, "teacher": Kind.TEACHER.value, "syncnet": Kind.SYNCNET.value}
+
 
 def weights_path(part: str) -> Path:
     """File of a part of the family: student, teacher, codec, syncnet or meter."""
@@ -45,14 +49,17 @@ def load(part: str, device: torch.device | str = "cpu") -> nn.Module:
 
 
 def save(part: str, module: nn.Module, recipe: dict, folder: Path = WEIGHTS) -> Path:
-    """Write a trained part; transformers in half precision, which keeps the family small."""
-    half = isinstance(module, WanTransformer)
-    state = {name: value.half() if half else value for name, value in module.state_dict().items()}
-    metadata = {"kind": f"tiny {part}", "recipe": recipe}
-    if isinstance(module, WanTransformer):
-        metadata["config"] = vars(module.config)
+    """Write a trained part with its recipe; transformers in half precision, which keeps the family small."""
+    is_transformer = isinstance(module, WanTransformer)
+    about = OwnMetadata(
+        kind=KINDS.get(part, f"tiny_{part}"),
+        config=as_table(module.config) if is_transformer else {},
+        schedule=TWO_STEP if part == "student" else (),
+        rest={"recipe": recipe},
+    )
+    state = {name: value.half() if is_transformer else value for name, value in module.state_dict().items()}
+    tensors = {name: value.detach().contiguous().clone() for name, value in state.items()}
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{part}.safetensors"
-    tensors = {name: value.detach().contiguous().clone() for name, value in state.items()}
-    save_file(tensors, path, metadata={"lipforcing": json.dumps(metadata)})
+    save_file(tensors, path, metadata={METADATA_KEY: about.to_text()})
     return path
