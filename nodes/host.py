@@ -97,20 +97,22 @@ def compute_device() -> Any:
 
 
 def progress_bar(preview_size: int = 512) -> Callable[[int, int, Any], None]:
-    """A function `report(done, total, preview)` that moves the running node's progress bar.
+    """A function `report(done, total, picture)` that moves the running node's progress bar.
 
-    `preview` is a PIL image shown in the node, at most `preview_size` pixels wide and high, or None. Each call is a
-    cancel point: it raises the host's interrupt exception once the user has asked to stop.
+    `picture`, uint8 [H, W, 3] RGB or None, is shown in the node at most `preview_size` pixels wide and high. Each call
+    is a cancel point: it raises the host's interrupt exception once the user has asked to stop.
     """
     import comfy.model_management
     import comfy.utils
+    from PIL import Image
 
     bar = comfy.utils.ProgressBar(1)
 
-    def report(done: int, total: int, preview: Any = None) -> None:
+    def report(done: int, total: int, picture: Any = None) -> None:
         # The bar drops updates that come too quickly, and with them its own look at the interrupt flag.
         comfy.model_management.throw_exception_if_processing_interrupted()
-        bar.update_absolute(done, total, ("JPEG", preview, preview_size) if preview is not None else None)
+        preview = None if picture is None else ("JPEG", Image.fromarray(picture.cpu().numpy()), preview_size)
+        bar.update_absolute(done, total, preview)
 
     return report
 

@@ -205,15 +205,16 @@ def check_compute_device(host, folder: Path) -> None:
 def check_progress_bar(host, folder: Path) -> None:
     import comfy.model_management
     import comfy.utils
-    from PIL import Image
+    import torch
 
     seen = []
     comfy.utils.set_progress_bar_global_hook(lambda *args, node_id=None, **kw: seen.append(args))
     report = host.progress_bar()
-    picture = Image.new("RGB", (8, 8))
     report(0, 10)
-    report(5, 10, picture)
-    assert seen == [(0, 10, None), (5, 10, ("JPEG", picture, 512))], seen
+    report(5, 10, torch.full((4, 8, 3), 9, dtype=torch.uint8))
+    (_, _, nothing), (done, total, (kind, picture, size)) = seen
+    assert nothing is None and (done, total, kind, size) == (5, 10, "JPEG", 512), seen
+    assert picture.size == (8, 4) and picture.getpixel((0, 0)) == (9, 9, 9)
     comfy.model_management.interrupt_current_processing(True)
     try:
         report(6, 10)

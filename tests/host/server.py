@@ -1,6 +1,6 @@
 """A real ComfyUI for the host tests: where to find one, how to start it headless, how to talk to it.
 
-Standard library and websocket-client only, so that these tests run from any Python; the server has its own.
+Standard library only, so that these tests run from any Python; the server has its own.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import websocket
+from .websocket import WebSocket
 
 PACK = Path(__file__).resolve().parents[2]
 # Hosts give a pack whatever folder name the user's installer chose; this one is no identifier on purpose.
-PACK_FOLDER = "lip-forcing.under test"
+PACK_FOLDER = "lip-forcing.under-test"
 HOST_PACKAGES = ("aiohttp", "alembic", "av", "comfy_kitchen", "comfyui_frontend_package", "torch", "torchsde")
 
 
@@ -120,7 +120,7 @@ class Server:
                 command, cwd=host, stdout=log, stderr=subprocess.STDOUT, env=server_environment()
             )
 
-    def wait_until_up(self, seconds: float = 120) -> None:
+    def wait_until_up(self, seconds: float = 180) -> None:
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             if self.process.poll() is not None:
@@ -158,8 +158,8 @@ class Server:
         return json.loads(self.request(path))
 
     @contextlib.contextmanager
-    def listen(self, client_id: str) -> Iterator[websocket.WebSocket]:
-        connection = websocket.create_connection(f"ws://127.0.0.1:{self.port}/ws?clientId={client_id}", timeout=120)
+    def listen(self, client_id: str) -> Iterator[WebSocket]:
+        connection = WebSocket("127.0.0.1", self.port, f"/ws?clientId={client_id}")
         try:
             connection.send(json.dumps({"type": "feature_flags", "data": {"supports_preview_metadata": True}}))
             yield connection
@@ -175,7 +175,7 @@ class Server:
         with self.listen(client_id) as connection:
             run = Run(self.queue(prompt, client_id))
             while True:
-                frame = connection.recv()
+                frame = connection.receive()
                 if isinstance(frame, bytes):
                     kind = int.from_bytes(frame[:4], "big")
                     if kind == 4:  # preview with metadata
@@ -189,7 +189,8 @@ class Server:
                 run.messages.append(message)
                 if on_message is not None:
                     on_message(message)
-                if message["type"] in ("execution_success", "execution_error", "execution_interrupted"):
+                # Comes last, when the history has its entry too.
+                if message["type"] == "executing" and message["data"]["node"] is None:
                     return run
 
     def saved_file(self, run: Run, node: str) -> Path:
@@ -199,4 +200,4 @@ class Server:
 
     def own_temp_files(self) -> set[str]:
         """Names of the files this pack has in the host's temporary folder."""
-        return {path.name for path in (self.base / "temp").rglob("*") if path.name.startswith("lipforcing_")}
+        return {path.name for path in (self.base / "temp").rglob("*") if "lipforcing_" in path.name}

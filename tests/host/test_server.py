@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import copy
+import json
+import subprocess
 import urllib.request
 
 import numpy as np
 import pytest
 
 from .media import read_media, write_speech, write_video
-from .server import RequestRefused, Server
+from .server import PACK, RequestRefused, Server
 
 NODE = "LipForcingVideoToVideo"
 PROMPT = {
@@ -21,6 +23,9 @@ PROMPT = {
         "inputs": {"video": ["3", 0], "filename_prefix": "video/synced", "format": "auto", "codec": "auto"},
     },
 }
+
+# Those that need neither downloads nor uploads.
+TINY_WORKFLOWS = sorted((PACK / "workflows" / "api").glob("1_*.json"))
 
 
 def prompt_with(node: str, **inputs) -> dict:
@@ -89,6 +94,62 @@ def test_new_seed_runs_only_our_node_again(server, finished):
     assert run.outcome == "success" and {"1", "2"} <= run.cached and "3" not in run.cached
 
 
+def test_trimmed_video_is_read_as_trimmed(server):
+    prompt = prompt_with("3", video=["5", 0])
+    window = {"video": ["1", 0], "start_time": 0.2, "duration": 0.8, "strict_duration": False}
+    prompt["5"] = {"class_type": "Video Slice", "inputs": window}
+    prompt["3"]["inputs"]["length"] = "video"
+    run = server.run(prompt)
+    assert run.outcome == "success", run.messages[-1]
+    assert len(read_media(server.saved_file(run, "4")).frames) == 20
+
+
+def test_frames_in_memory_are_taken_too(server):
+    prompt = prompt_with("3", video=["6", 0])
+    prompt["5"] = {"class_type": "GetVideoComponents", "inputs": {"video": ["1", 0]}}
+    prompt["6"] = {"class_type": "CreateVideo", "inputs": {"images": ["5", 0], "fps": 25}}
+    run = server.run(prompt)
+    assert run.outcome == "success", run.messages[-1]
+    assert len(read_media(server.saved_file(run, "4")).frames) == 30
+    assert not [name for name in server.own_temp_files() if "source" in name]
+
+
+def test_video_without_sound_as_audio_is_explained(server):
+    prompt = prompt_with("3", audio=["5", 1])
+    prompt["5"] = {"class_type": "GetVideoComponents", "inputs": {"video": ["1", 0]}}
+    run = server.run(prompt)
+    assert run.outcome == "error" and "no sound" in run.error["exception_message"]
+
+
+def test_workflow_templates_are_served(server):
+    names = server.get("/workflow_templates")[server.pack.name]
+    assert sorted(names) == sorted(path.stem for path in (PACK / "workflows").glob("*.json"))
+    for name in names:
+        assert server.get(f"/api/workflow_templates/{server.pack.name}/{name}.json")["nodes"]
+        assert server.request(f"/api/workflow_templates/{server.pack.name}/{name}.jpg").startswith(b"\xff\xd8")
+
+
+@pytest.mark.parametrize("path", TINY_WORKFLOWS, ids=lambda path: path.stem)
+def test_tiny_workflow_runs_as_shipped(server, path):
+    run = server.run(json.loads(path.read_text(encoding="utf-8")))
+    assert run.outcome == "success", run.messages[-1]
+
+
+def test_queue_script(server, finished, host_python, tmp_path):
+    (tmp_path / "prompt.json").write_text(json.dumps(PROMPT))
+    source = server.base / "input"
+    command = [host_python, str(PACK / "workflows" / "api" / "queue_workflow.py"), "prompt.json"]
+    command += ["--video", str(source / "clip.mp4"), "--audio", str(source / "speech.wav"), "--out", "out.mp4"]
+    command += ["--server", f"http://127.0.0.1:{server.port}"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert len(read_media(tmp_path / "out.mp4").frames) == 30
+
+    (tmp_path / "prompt.json").write_text(json.dumps(prompt_with("3", seed=-1)))
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 1 and "node 3 (LipForcingVideoToVideo)" in done.stderr and "seed" in done.stderr
+
+
 def test_cancelling_stops_soon_and_leaves_no_files(server, finished):
     write_video(server.base / "input" / "long.mp4", frames=500)
     write_speech(server.base / "input" / "long.wav", seconds=20)
@@ -151,7 +212,8 @@ def test_front_end_files_are_served(server):
 
 
 def test_log_has_no_complaint_about_the_pack(server, finished):
-    lines = server.log.splitlines()
+    # Up to the first prompt that a test meant to fail.
+    lines = server.log.split("Failed to validate prompt")[0].split("!!! Exception")[0].splitlines()
     complaints = [line for line in lines if ("WARNING" in line or "ERROR" in line) and "lip" in line.lower()]
     assert complaints == []
-    assert "IMPORT FAILED" not in server.log or "under test (IMPORT FAILED)" not in server.log
+    assert not [line for line in lines if "IMPORT FAILED" in line and server.pack.name in line]

@@ -1,0 +1,128 @@
+"""Queue an API workflow with your own video and audio on a running ComfyUI, follow it, download the result.
+
+    python queue_workflow.py WORKFLOW.json --video me.mp4 --audio speech.wav --out synced.mp4
+
+Needs aiohttp, which every ComfyUI's Python has. What a server answers, and what this script prints then:
+
+- 400: the workflow does not fit (a node missing, a value out of range, a socket not connected); node, input and remedy
+  are in the answer's `node_errors`.
+- 413: the upload is larger than the server's `--max-upload-size` (100 MB by default).
+- an `execution_error` message: a node failed on what it was given; its message says what to change.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import sys
+import uuid
+from pathlib import Path
+
+import aiohttp
+
+LOADERS = {"LoadVideo": "file", "LoadAudio": "audio"}
+
+
+class Refused(Exception):
+    """The server said no; the message is for the user."""
+
+
+async def upload(session: aiohttp.ClientSession, path: Path) -> str:
+    """Put a file into the server's input folder; returns the name under which loader nodes find it."""
+    with path.open("rb") as file:
+        form = aiohttp.FormData()
+        form.add_field("image", file, filename=path.name)  # the server takes any media under this name
+        async with session.post("/upload/image", data=form) as answer:
+            if answer.status == 413:
+                raise Refused(f"{path} is too large for this server; start it with a higher --max-upload-size.")
+            answer.raise_for_status()
+            stored = await answer.json()
+    return "/".join(filter(None, (stored["subfolder"], stored["name"])))
+
+
+def with_input(workflow: dict, loader: str, name: str) -> dict:
+    """The workflow with the file `name` in its node of class `loader`."""
+    found = [key for key, node in workflow.items() if node["class_type"] == loader]
+    if len(found) != 1:
+        raise Refused(f"the workflow has {len(found)} {loader} nodes; this script fills exactly one.")
+    node = workflow[found[0]]
+    return {**workflow, found[0]: {**node, "inputs": {**node["inputs"], LOADERS[loader]: name}}}
+
+
+async def queue(session: aiohttp.ClientSession, workflow: dict, client_id: str) -> str:
+    """Submit; returns the prompt's id."""
+    async with session.post("/prompt", json={"prompt": workflow, "client_id": client_id}) as answer:
+        body = await answer.json()
+        if answer.status == 400:
+            lines = [body["error"]["message"]]
+            for key, node in body["node_errors"].items():
+                lines += [f"node {key} ({node['class_type']}): {e['message']}: {e['details']}" for e in node["errors"]]
+            raise Refused("\n".join(lines))
+        answer.raise_for_status()
+        return body["prompt_id"]
+
+
+async def follow(socket: aiohttp.ClientWebSocketResponse, prompt_id: str, workflow: dict) -> None:
+    """Print progress until the prompt has ended."""
+    async for frame in socket:
+        if frame.type is not aiohttp.WSMsgType.TEXT:
+            continue  # previews
+        message = json.loads(frame.data)
+        kind, data = message["type"], message["data"]
+        if data.get("prompt_id") != prompt_id:
+            continue
+        if kind == "progress":
+            print(f"\r{workflow[data['node']]['class_type']}: {data['value']}/{data['max']}", end="", file=sys.stderr)
+        elif kind == "execution_error":
+            raise Refused(f"\nnode {data['node_id']} ({data['node_type']}): {data['exception_message'].strip()}")
+        elif kind == "execution_interrupted":
+            raise Refused("\nthe run was cancelled on the server.")
+        elif kind == "executing" and data["node"] is None:
+            print(file=sys.stderr)
+            return
+    raise Refused("\nthe server closed the connection.")
+
+
+async def download(session: aiohttp.ClientSession, prompt_id: str, out: Path) -> None:
+    """Write the first saved file of the prompt to `out`."""
+    async with session.get(f"/history/{prompt_id}") as answer:
+        outputs = (await answer.json())[prompt_id]["outputs"]
+    saved = [entry for node in outputs.values() for entry in node.get("images", []) if entry["type"] == "output"]
+    if not saved:
+        raise Refused("the workflow saved no file; it needs a Save Video node.")
+    async with session.get("/view", params=saved[0]) as answer:
+        answer.raise_for_status()
+        with out.open("wb") as file:
+            async for block in answer.content.iter_chunked(1 << 20):
+                file.write(block)
+
+
+async def main(options: argparse.Namespace) -> None:
+    workflow = json.loads(options.workflow.read_text(encoding="utf-8"))
+    client_id = uuid.uuid4().hex
+    unlimited = aiohttp.ClientTimeout(total=None)
+    async with aiohttp.ClientSession(options.server, timeout=unlimited) as session:
+        for loader, path in (("LoadVideo", options.video), ("LoadAudio", options.audio)):
+            workflow = with_input(workflow, loader, await upload(session, path))
+        # Listen before queueing, or the first messages are lost.
+        async with session.ws_connect("/ws", params={"clientId": client_id}) as socket:
+            prompt_id = await queue(session, workflow, client_id)
+            await follow(socket, prompt_id, workflow)
+        await download(session, prompt_id, options.out)
+    print(options.out)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("workflow", type=Path, help="workflow in API format")
+    parser.add_argument("--video", type=Path, required=True)
+    parser.add_argument("--audio", type=Path, required=True)
+    parser.add_argument("--out", type=Path, default=Path("synced.mp4"))
+    parser.add_argument("--server", default="http://127.0.0.1:8188")
+    try:
+        asyncio.run(main(parser.parse_args()))
+    except Refused as refused:
+        sys.exit(str(refused))
+    except aiohttp.ClientConnectorError as error:
+        sys.exit(f"no ComfyUI answers there ({error}); start it or give --server.")
