@@ -4,7 +4,8 @@ from .audio import Audio, AudioSource, read_audio, read_mono16k
 from .colour import Colour
 from .duration import DurationPolicy, Plan, frames_before
 from .extend import extended_frames
-from .reader import Frame, VideoInfo, VideoReader, probe
+from .info import VideoInfo, probe
+from .reader import Frame, VideoReader
 from .retime import ClockGroup, clock_frames
 from .writer import VideoWriter, check_output
 

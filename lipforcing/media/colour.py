@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 import av
 import numpy as np
+from av.video.reformatter import VideoReformatter
 
 UNSPECIFIED = 2
 RGB = 0
@@ -49,34 +50,49 @@ def colour_of(context: av.VideoCodecContext) -> Colour:
     return Colour(context.colorspace, context.color_range, context.color_primaries, context.color_trc)
 
 
-def to_rgb(frame: av.VideoFrame, colour: Colour) -> np.ndarray:
-    """Decoded frame -> uint8 [H, W, 3] RGB, full range. ``colour`` must be resolved."""
-    if not (frame.format.is_rgb or frame.format.has_palette):
-        frame.colorspace, frame.color_range = colour.matrix, colour.range
-    rgb = frame.reformat(
-        format="rgb24",
-        src_colorspace=_SWSCALE_MATRIX[colour.matrix],
-        src_color_range=FULL if frame.format.is_rgb or frame.format.has_palette else colour.range,
-        dst_color_range=FULL,
-        interpolation=_EXACT,
-    )
-    return rgb.to_ndarray()
+class ToRgb:
+    """Decoded frames -> uint8 [H, W, 3] RGB, full range; ``colour`` must be resolved. Keeps swscale's tables."""
+
+    def __init__(self, colour: Colour):
+        self.colour = colour
+        self._scaler = VideoReformatter()
+
+    def __call__(self, frame: av.VideoFrame) -> np.ndarray:
+        coded_as_rgb = frame.format.is_rgb or frame.format.has_palette
+        if not coded_as_rgb:
+            frame.colorspace, frame.color_range = self.colour.matrix, self.colour.range
+        rgb = self._scaler.reformat(
+            frame,
+            format="rgb24",
+            src_colorspace=_SWSCALE_MATRIX[self.colour.matrix],
+            src_color_range=FULL if coded_as_rgb else self.colour.range,
+            dst_color_range=FULL,
+            interpolation=_EXACT,
+        )
+        return rgb.to_ndarray()
 
 
-def from_rgb(image: np.ndarray, pixel_format: str, colour: Colour) -> av.VideoFrame:
-    """uint8 [H, W, 3] RGB -> frame of a luma/chroma pixel format, tagged with the resolved ``colour``."""
-    frame = av.VideoFrame.from_ndarray(image, format="rgb24")
-    frame.colorspace, frame.color_range = colour.matrix, FULL
-    coded = frame.reformat(
-        format=pixel_format,
-        src_colorspace=_SWSCALE_MATRIX[colour.matrix],
-        dst_colorspace=_SWSCALE_MATRIX[colour.matrix],
-        src_color_range=FULL,
-        dst_color_range=colour.range,
-        interpolation=_EXACT,
-    )
-    coded.colorspace, coded.color_range = colour.matrix, colour.range
-    return coded
+class FromRgb:
+    """uint8 [H, W, 3] RGB -> frames of a luma/chroma pixel format, tagged with the resolved ``colour``."""
+
+    def __init__(self, pixel_format: str, colour: Colour):
+        self.pixel_format, self.colour = pixel_format, colour
+        self._scaler = VideoReformatter()
+
+    def __call__(self, image: np.ndarray) -> av.VideoFrame:
+        frame = av.VideoFrame.from_ndarray(image, format="rgb24")
+        frame.colorspace, frame.color_range = self.colour.matrix, FULL
+        coded = self._scaler.reformat(
+            frame,
+            format=self.pixel_format,
+            src_colorspace=_SWSCALE_MATRIX[self.colour.matrix],
+            dst_colorspace=_SWSCALE_MATRIX[self.colour.matrix],
+            src_color_range=FULL,
+            dst_color_range=self.colour.range,
+            interpolation=_EXACT,
+        )
+        coded.colorspace, coded.color_range = self.colour.matrix, self.colour.range
+        return coded
 
 
 def tag(context: av.VideoCodecContext, colour: Colour) -> None:

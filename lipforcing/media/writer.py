@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 import av
@@ -17,8 +18,8 @@ import torch
 
 from ..errors import InputError
 from .audio import Audio, AudioSource
-from .colour import BT709, FULL, LIMITED, RGB, Colour, from_rgb, tag
-from .reader import VideoInfo
+from .colour import BT709, FULL, LIMITED, RGB, Colour, FromRgb, tag
+from .info import VideoInfo
 from .soundtrack import add_soundtrack
 from .source import Source
 from .timestamps import output_time_base
@@ -116,6 +117,8 @@ class VideoWriter:
         self._container = self._open(metadata or {})
         try:
             self._video = self._add_video(crf, preset, pixel_aspect)
+            coded = FromRgb(self._video.pix_fmt, self._colour)
+            self._as_frame = partial(av.VideoFrame.from_ndarray, format="rgb24") if lossless else coded
             if audio is not None:
                 self._sound = add_soundtrack(self._container, audio, pad_audio, lossless)
         except BaseException:
@@ -151,10 +154,7 @@ class VideoWriter:
         if image.shape != (*self._size, 3) or image.dtype != torch.uint8:
             raise ValueError(f"expected uint8 {(*self._size, 3)}, got {image.dtype} {tuple(image.shape)}")
         pixels = np.ascontiguousarray(image.cpu().numpy())
-        if self._lossless:
-            frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
-        else:
-            frame = from_rgb(pixels, self._video.pix_fmt, self._colour)
+        frame = self._as_frame(pixels)
         pts = round(time / self._time_base)
         if self._last_pts is not None and pts <= self._last_pts:
             pts = self._last_pts + 1
