@@ -25,7 +25,8 @@ from torch.nn import functional
 
 from ..errors import InputError
 from .features import draw_brow, draw_eye, draw_glasses, draw_mouth, jaw_drop
-from .portrait import MIDLINE, REGION, TEMPLATE_HEIGHT, TEMPLATE_WIDTH, Identity, background, grid, head, smooth
+from .identity import Identity
+from .portrait import MIDLINE, REGION, TEMPLATE_HEIGHT, TEMPLATE_WIDTH, background, grid, head, smooth
 
 __all__ = ["HEAD", "MOUTH", "RELAXED", "Identity", "render", "sample_head"]
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from .portrait import Identity, blend, smooth
+from .identity import Identity
+from .portrait import blend, smooth
 
 BROW_Y = 112.0
 BROW_X = 114.8
