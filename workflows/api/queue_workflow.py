@@ -2,7 +2,7 @@
 
     python queue_workflow.py WORKFLOW.json --video me.mp4 --audio speech.wav --out synced.mp4
 
-Needs aiohttp, which every ComfyUI's Python has. What a server answers, and what this script prints then:
+Needs aiohttp, which every ComfyUI's Python has. What a server answers, and what this script says then:
 
 - 400: the workflow does not fit (a node missing, a value out of range, a socket not connected); node, input and remedy
   are in the answer's `node_errors`.
@@ -64,7 +64,7 @@ async def queue(session: aiohttp.ClientSession, workflow: dict, client_id: str) 
 
 
 async def follow(socket: aiohttp.ClientWebSocketResponse, prompt_id: str, workflow: dict) -> None:
-    """Print progress until the prompt has ended."""
+    """Show progress until the prompt has ended."""
     async for frame in socket:
         if frame.type is not aiohttp.WSMsgType.TEXT:
             continue  # previews
@@ -73,13 +73,13 @@ async def follow(socket: aiohttp.ClientWebSocketResponse, prompt_id: str, workfl
         if data.get("prompt_id") != prompt_id:
             continue
         if kind == "progress":
-            print(f"\r{workflow[data['node']]['class_type']}: {data['value']}/{data['max']}", end="", file=sys.stderr)
+            sys.stderr.write(f"\r{workflow[data['node']]['class_type']}: {data['value']}/{data['max']}")
         elif kind == "execution_error":
             raise Refused(f"\nnode {data['node_id']} ({data['node_type']}): {data['exception_message'].strip()}")
         elif kind == "execution_interrupted":
             raise Refused("\nthe run was cancelled on the server.")
         elif kind == "executing" and data["node"] is None:
-            print(file=sys.stderr)
+            sys.stderr.write("\n")
             return
     raise Refused("\nthe server closed the connection.")
 
@@ -110,7 +110,7 @@ async def main(options: argparse.Namespace) -> None:
             prompt_id = await queue(session, workflow, client_id)
             await follow(socket, prompt_id, workflow)
         await download(session, prompt_id, options.out)
-    print(options.out)
+    sys.stdout.write(f"{options.out}\n")
 
 
 if __name__ == "__main__":
