@@ -78,6 +78,22 @@ def test_phoneme_times_match_the_waveform():
 
 
 @spoken
+@pytest.mark.parametrize("voice", VOICES[::9])
+def test_voiceless_stops_contain_their_closure(voice):
+    said = speak("happy paper attic packet topic", voice)
+    stops, vowels = [], []
+    for name, start, end in said.phonemes:
+        part = said.waveform[int(start * 16000) : int(end * 16000)]
+        levels = part[: len(part) // 80 * 80].view(-1, 80).square().mean(1).sqrt()
+        if name in ("p", "t", "k") and start > 0:
+            stops.append(levels.min())
+        elif name[0] in VOWELS:
+            vowels.append(levels.max())
+    assert len(stops) >= 7
+    assert torch.stack(stops).mean() < 0.04 * torch.stack(vowels).mean()
+
+
+@spoken
 def test_utterance_is_exact_and_repeats():
     waveform, mouth = utterance(5, 3.24)
     assert waveform.shape == (51840,) and mouth.shape == (81, 5)
