@@ -36,6 +36,21 @@ class Bar:
             self.bar.close()
 
 
+class ByteBar:
+    """Progress callback of a conversion: bytes written and bytes in all."""
+
+    def __enter__(self) -> ByteBar:
+        self.bar = tqdm(unit="B", unit_scale=True, desc="writing")
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.bar.close()
+
+    def __call__(self, done: int, total: int) -> None:
+        self.bar.total = total
+        self.bar.update(done - self.bar.n)
+
+
 def face_choice(text: str) -> str | tuple[float, ...]:
     """``auto``, ``full`` or a box x0,y0,x1,y1 in pixels."""
     if text in ("auto", "full"):
@@ -125,6 +140,34 @@ def load_models(arguments: argparse.Namespace, device: torch.device):
     )
 
 
+def command_inspect(arguments: argparse.Namespace) -> None:
+    """Say what is in a file of weights."""
+    from .checkpoints import inspect
+
+    inspection = inspect(arguments.file)
+    print(inspection.to_json() if arguments.json else inspection.to_text())
+
+
+def command_convert(arguments: argparse.Namespace) -> None:
+    """Convert weights to safetensors."""
+    from .checkpoints import convert
+
+    with ByteBar() as bar:
+        print(convert(arguments.source, arguments.out, arguments.dtype, bar, arguments.schedule))
+
+
+def command_merge(arguments: argparse.Namespace) -> None:
+    """Merge adapters into the base model."""
+    from .checkpoints import Kind, merge
+
+    kind = Kind.STUDENT if arguments.student else Kind.TEACHER
+    *adapters, out = arguments.adapters_and_out
+    if not adapters:
+        raise InputError("merge takes a base model, at least one adapter and the name of the result.")
+    with ByteBar() as bar:
+        print(merge(arguments.base, adapters, out, arguments.dtype, bar, kind=kind))
+
+
 def build_parser() -> argparse.ArgumentParser:
     """All commands and their options."""
     parser = argparse.ArgumentParser(prog="lipforcing", description="Lip synchronization with causal video diffusion.")
@@ -181,6 +224,26 @@ def build_parser() -> argparse.ArgumentParser:
         help="how a video that is shorter than the audio goes on (default: pingpong)",
     )
     sync.add_argument("--lossless", action="store_true", help="write exactly the finished pixels (large files)")
+
+    inspect = add("inspect", command_inspect, "Say what a file of weights is, without running anything in it.")
+    inspect.add_argument("file", help="weights: a file or a folder")
+    inspect.add_argument("--json", action="store_true", help="machine-readable")
+
+    convert = add("convert", command_convert, "Convert weights to safetensors, tensor by tensor in bounded memory.")
+    convert.add_argument("source", help="weights: a file or a folder")
+    convert.add_argument("out", help="the new .safetensors file")
+    convert.add_argument("--dtype", choices=("bf16", "fp16", "fp32", "fp8_e4m3fn"), help="default: as they are")
+    convert.add_argument(
+        "--schedule", type=float, nargs="+", default=(), metavar="SIGMA", help="noise levels to note for a student"
+    )
+
+    merge = add(
+        "merge", command_merge, "Merge the teacher's adapter (and a student's training delta) into plain Wan 2.1."
+    )
+    merge.add_argument("base", help="plain Wan 2.1: a file or a folder of shards")
+    merge.add_argument("adapters_and_out", nargs="+", metavar="ADAPTER ... OUT", help="adapters, then the new file")
+    merge.add_argument("--dtype", choices=("bf16", "fp16", "fp32", "fp8_e4m3fn"), default="bf16", help="default: bf16")
+    merge.add_argument("--student", action="store_true", help="the last adapter is a student's training delta")
     return parser
 
 

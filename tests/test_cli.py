@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import wave
@@ -30,6 +31,17 @@ def empty_wav(path: Path) -> str:
         file.setnchannels(1)
         file.setsampwidth(2)
         file.setframerate(16_000)
+    return str(path)
+
+
+def clip_of_speech(path: Path, seconds: float) -> str:
+    audio = AudioSource(SPEECH).read()
+    waveform = audio.waveform[0, : round(audio.sample_rate * seconds)]
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(audio.sample_rate)
+        file.writeframes((waveform * 32767).to(torch.int16).numpy().tobytes())
     return str(path)
 
 
@@ -95,15 +107,8 @@ def test_sync_writes_a_video_of_the_sources_kind(tmp_path, capsys):
     out = tmp_path / "out.mp4"
     with VideoReader(CLIP) as reader:
         source = [frame.image for frame in reader.frames()][:20]
-    short = tmp_path / "short.wav"
-    audio = AudioSource(SPEECH).read()
-    waveform = audio.waveform[:, : audio.sample_rate // 2]
-    with wave.open(str(short), "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(audio.sample_rate)
-        file.writeframes((waveform[0] * 32767).to(torch.int16).numpy().tobytes())
-    assert main(["sync", CLIP, str(short), "-o", str(out), "--face", "full", "--seed", "3"]) == 0
+    short = clip_of_speech(tmp_path / "short.wav", 0.5)
+    assert main(["sync", CLIP, short, "-o", str(out), "--face", "full", "--seed", "3"]) == 0
     info = probe(out)
     assert (info.width, info.height, info.frame_rate) == (288, 384, Fraction(25))
     assert info.has_audio and info.frame_count == 13
@@ -116,7 +121,7 @@ def test_sync_writes_a_video_of_the_sources_kind(tmp_path, capsys):
 
 
 def test_help_of_every_command(capsys):
-    for command in ([], ["demo"], ["sync"]):
+    for command in ([], ["demo"], ["inspect"], ["convert"], ["merge"], ["sync"]):
         with pytest.raises(SystemExit) as stop:
             main([*command, "-h"])
         assert stop.value.code == 0
@@ -126,3 +131,24 @@ def test_help_of_every_command(capsys):
 def test_runs_as_a_module():
     done = subprocess.run([sys.executable, "-m", "lipforcing", "--help"], capture_output=True, text=True)
     assert done.returncode == 0 and "demo" in done.stdout
+
+
+def test_inspect_tells_what_the_tiny_student_is(capsys):
+    assert main(["inspect", str(family.weights_path("student"))]) == 0
+    printed = capsys.readouterr().out
+    assert "a Lip Forcing student" in printed and "0.999, 0.769, 0" in printed
+    assert main(["inspect", str(family.weights_path("student")), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["complete"] is True
+
+
+def test_converted_student_makes_the_same_video(tmp_path, capsys):
+    converted = tmp_path / "student.safetensors"
+    assert main(["convert", str(family.weights_path("student")), str(converted), "--dtype", "fp32"]) == 0
+    short = clip_of_speech(tmp_path / "short.wav", 0.3)
+    pictures = []
+    for name, model in (("a", "tiny"), ("b", str(converted))):
+        out = tmp_path / f"{name}.mkv"
+        assert main(["sync", CLIP, short, "-o", str(out), "--face", "full", "--lossless", "--model", model]) == 0
+        with VideoReader(out) as reader:
+            pictures.append(torch.stack([frame.image for frame in reader.frames()]))
+    assert torch.equal(*pictures)

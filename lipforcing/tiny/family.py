@@ -49,16 +49,15 @@ def load(part: str, device: torch.device | str = "cpu") -> nn.Module:
 
 
 def save(part: str, module: nn.Module, recipe: dict, folder: Path = WEIGHTS) -> Path:
-    """Write a trained part with its recipe; transformers in half precision, which keeps the family small."""
-    is_transformer = isinstance(module, WanTransformer)
+    """Write a trained part, in half precision to keep the family small, with its recipe."""
     about = OwnMetadata(
         kind=KINDS.get(part, f"tiny_{part}"),
-        config=as_table(module.config) if is_transformer else {},
+        config=as_table(module.config) if isinstance(module, WanTransformer) else {},
         schedule=TWO_STEP if part == "student" else (),
         rest={"recipe": recipe},
     )
-    state = {name: value.half() if is_transformer else value for name, value in module.state_dict().items()}
-    tensors = {name: value.detach().contiguous().clone() for name, value in state.items()}
+    state = {name: value.half() if value.is_floating_point() else value for name, value in module.state_dict().items()}
+    tensors = {name: value.contiguous() for name, value in state.items()}
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{part}.safetensors"
     save_file(tensors, path, metadata={METADATA_KEY: about.to_text()})

@@ -20,8 +20,8 @@ from ...timeline import CHUNK_LATENTS
 from .latents import CHUNKS, LatentClips
 from .loop import Recipe, train
 
-TEACHER = Recipe("teacher", iterations=1500, learning_rate=4e-3, seed=31)
-STUDENT = Recipe("student", iterations=1200, learning_rate=2e-3, seed=32)
+TEACHER = Recipe("teacher", iterations=900, learning_rate=4e-3, seed=31)
+STUDENT = Recipe("student", iterations=900, learning_rate=3e-3, seed=32)
 SELF_FORCING_FROM = 0.4  # of the student's training
 BATCH = 8
 SHORT = 2 * CHUNK_LATENTS
