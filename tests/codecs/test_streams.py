@@ -124,6 +124,7 @@ def test_frames_are_limited_unless_asked(codec):
         (make_video(1), make_video(1), "got 1"),
         (make_video(1), make_video(1)[:, :, :0], "got 0"),
         (make_video(1)[..., :20], None, "16 x 20; pad or crop"),
+        (make_video(1)[:, :, :, :12], None, "12 x 24; pad or crop"),
         (make_video(1)[:, :2], None, "expects frames"),
         (make_video(1)[0], None, "expects frames"),
     ],
