@@ -1,0 +1,212 @@
+"""Conversion and merging to files."""
+
+from __future__ import annotations
+
+import json
+import os
+
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file
+
+from lipforcing.checkpoints import Kind, convert, inspect, load_module, merge, open_checkpoint
+from lipforcing.checkpoints import writer as writer_module
+from lipforcing.checkpoints.convert import write_weights
+from lipforcing.checkpoints.sources import Held, TensorSource
+from lipforcing.errors import InputError
+
+from . import samples
+
+
+@pytest.fixture
+def student_file(tmp_path):
+    path = tmp_path / "student.pth"
+    torch.save({"net": {f"_core.{name}": tensor for name, tensor in samples.student().items()}}, path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("dtype", "torch_dtype"), [("bf16", torch.bfloat16), ("fp16", torch.float16), (None, torch.float32)]
+)
+def test_values_names_and_metadata(student_file, tmp_path, dtype, torch_dtype):
+    out = convert(student_file, tmp_path / "out.safetensors", dtype)
+    written = load_file(out)
+    expected = samples.student()
+    assert set(written) == set(expected)
+    for name, tensor in expected.items():
+        assert torch.equal(written[name], tensor.to(torch_dtype)), name
+    checkpoint = open_checkpoint(out)
+    assert checkpoint.kind is Kind.STUDENT and checkpoint.config == samples.WAN
+    assert checkpoint.schedule == (0.999, 0.769, 0.0)
+    assert not list(tmp_path.glob("*.partial"))
+
+
+def test_float8_has_the_hosts_format(student_file, tmp_path):
+    out = convert(student_file, tmp_path / "out.safetensors", "fp8_e4m3fn")
+    written, expected = load_file(out), samples.student()
+    with safe_open(out, "pt") as file:
+        layers = json.loads(file.metadata()["_quantization_metadata"])
+    assert layers["format_version"] == "1.0"
+    assert len(layers["layers"]) == 10 * samples.WAN.num_layers
+    for layer, entry in layers["layers"].items():
+        weight, scale = written[f"{layer}.weight"], written[f"{layer}.weight_scale"]
+        assert entry == {"format": "float8_e4m3fn"}
+        assert weight.dtype == torch.float8_e4m3fn and scale.dtype == torch.float32 and scale.shape == ()
+        original = expected[f"{layer}.weight"]
+        assert torch.isclose(scale, original.abs().max() / 448)
+        # Three mantissa bits: an error of at most a sixteenth of the value, or half the smallest step.
+        error = (weight.float() * scale - original).abs()
+        assert (error <= original.abs() / 16 + scale * 2**-10).all()
+        assert written[f"{layer}.bias"].dtype == torch.bfloat16
+    quantised = {f"{layer}.weight" for layer in layers["layers"]}
+    for name in expected.keys() - quantised:
+        assert written[name].dtype == torch.bfloat16, name
+    for part in ("norm", "modulation", "embedding", "head.", "audio", "time_projection"):
+        assert not any(part in name for name in quantised)
+
+
+def test_float8_loads_into_our_network_and_converts_back(student_file, tmp_path):
+    out = convert(student_file, tmp_path / "f8.safetensors", "fp8_e4m3fn")
+    network, _ = load_module(out, Kind.STUDENT)
+    name = "blocks.0.self_attn.q.weight"
+    weight, raw = network.get_parameter(name), load_file(out)
+    assert weight.dtype == torch.bfloat16
+    assert torch.equal(weight, (raw[name].float() * raw[name + "_scale"]).bfloat16())
+    back = load_file(convert(out, tmp_path / "back.safetensors", "bf16"))
+    assert torch.equal(back[name], weight) and set(back) == set(samples.student())
+
+
+def test_zero_weight_quantises_to_zero(tmp_path):
+    tensors = samples.student() | {"blocks.0.self_attn.q.weight": torch.zeros(128, 128)}
+    out = write_weights(Held(tensors), tmp_path / "a.safetensors", "fp8_e4m3fn")
+    assert load_file(out)["blocks.0.self_attn.q.weight"].float().abs().sum() == 0
+
+
+def test_values_that_do_not_fit_are_refused(tmp_path):
+    name = "blocks.0.self_attn.q.weight"
+    large = samples.student() | {name: torch.full((128, 128), 1e6)}
+    with pytest.raises(InputError, match=f"{name} has values beyond the range of fp16"):
+        write_weights(Held(large), tmp_path / "a.safetensors", "fp16")
+    for bad in (float("nan"), float("inf")):
+        with pytest.raises(InputError, match=f"{name} has values that are not finite"):
+            write_weights(Held(large | {name: torch.full((128, 128), bad)}), tmp_path / "a.safetensors", "fp8_e4m3fn")
+    assert not list(tmp_path.iterdir())
+
+
+def test_other_kinds_convert_too(write, tmp_path):
+    source = write({f"model.{name}": tensor for name, tensor in samples.wan_vae().items()}, "vae.pth")
+    written = load_file(convert(source, tmp_path / "vae.safetensors", "bf16"))
+    assert set(written) == set(samples.wan_vae())
+    with pytest.raises(InputError, match="no transformer blocks to store in float8"):
+        convert(source, tmp_path / "f8.safetensors", "fp8_e4m3fn")
+    with pytest.raises(InputError, match="'int4' is not known; choose one of bf16"):
+        convert(source, tmp_path / "x.safetensors", "int4")
+
+
+def test_integers_stay_integers(tmp_path):
+    out = write_weights(Held({"a": torch.arange(3), "b": torch.ones(2)}), tmp_path / "a.safetensors", "bf16")
+    assert {name: tensor.dtype for name, tensor in load_file(out).items()} == {"a": torch.int64, "b": torch.bfloat16}
+
+
+def test_incomplete_and_unknown_sources_are_refused(write, tmp_path):
+    tensors = samples.student()
+    del tensors["blocks.2.norm3.bias"]
+    with pytest.raises(InputError, match=r"a Lip Forcing student .*missing: blocks.2.norm3.bias"):
+        convert(write(tensors), tmp_path / "o.safetensors")
+    with pytest.raises(InputError, match="an unknown file"):
+        convert(write({"x": torch.ones(1)}, "x.safetensors"), tmp_path / "o.safetensors")
+    assert not (tmp_path / "o.safetensors").exists()
+
+
+def test_progress_counts_to_the_end(student_file, tmp_path):
+    calls = []
+    convert(student_file, tmp_path / "o.safetensors", "fp8_e4m3fn", lambda done, total: calls.append((done, total)))
+    assert calls[-1][0] == calls[-1][1] and [done for done, _ in calls] == sorted(done for done, _ in calls)
+    assert calls[-1][1] < (tmp_path / "o.safetensors").stat().st_size
+
+
+class Failing(Held, TensorSource):
+    """A source whose last tensor cannot be read."""
+
+    def rows(self, name, start, stop):
+        if name == "z":
+            raise KeyboardInterrupt
+        return super().rows(name, start, stop)
+
+
+def test_interrupted_writing_leaves_the_old_file_and_nothing_else(tmp_path):
+    out = tmp_path / "o.safetensors"
+    out.write_bytes(b"old")
+    with pytest.raises(KeyboardInterrupt):
+        write_weights(Failing({"a": torch.ones(10), "z": torch.ones(10)}), out)
+    assert out.read_bytes() == b"old" and [file.name for file in tmp_path.iterdir()] == ["o.safetensors"]
+
+
+def test_full_disk_and_missing_folder_are_messages(tmp_path, monkeypatch):
+    with pytest.raises(InputError, match="does not exist; create it"):
+        write_weights(Held({"a": torch.ones(1)}), tmp_path / "none" / "o.safetensors")
+    with pytest.raises(InputError, match="is a folder"):
+        write_weights(Held({"a": torch.ones(1)}), tmp_path)
+
+    class Usage:
+        free = 3
+
+    monkeypatch.setattr(writer_module.shutil, "disk_usage", lambda path: Usage)
+    with pytest.raises(InputError, match=r"needs .* make room"):
+        write_weights(Held({"a": torch.ones(9)}), tmp_path / "o.safetensors")
+    monkeypatch.undo()
+
+    def refuse(*args):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    with pytest.raises(InputError, match="No space left on device"):
+        write_weights(Held({"a": torch.ones(9)}), tmp_path / "o.safetensors")
+    assert not list(tmp_path.iterdir())
+
+
+def test_converting_a_file_onto_itself(write):
+    path = write(samples.student())
+    convert(path, path, "bf16")
+    assert open_checkpoint(path).weights.spec("head.modulation").dtype == torch.bfloat16
+
+
+def test_merge_writes_a_teacher(write, tmp_path):
+    base = write({f"model.diffusion_model.{k}": v for k, v in samples.wan_base().items()}, "base.safetensors")
+    adapter = tmp_path / "omniavatar.pt"
+    torch.save(samples.adapter(suffix=".default"), adapter)
+    out = merge(base, adapter, tmp_path / "teacher.safetensors", dtype="fp32")
+    written, name = load_file(out), "blocks.3.cross_attn.o.weight"
+    pair = [samples.adapter()[name.replace(".weight", f".lora_{half}.weight")] for half in "BA"]
+    assert torch.allclose(written[name], samples.wan_base()[name] + 0.5 * pair[0] @ pair[1], atol=1e-5)
+    assert torch.equal(written["audio_proj.proj.bias"], samples.adapter()["audio_proj.proj.bias"])
+    found = inspect(out)
+    assert found.kind == "teacher" and found.complete
+    with pytest.raises(InputError, match=r"a merged OmniAvatar-LS teacher .* expected a Lip Forcing student"):
+        load_module(out, Kind.STUDENT)
+
+
+def test_delta_over_adapter_gives_a_student(write, tmp_path):
+    base = write(samples.wan_base(), "base.safetensors")
+    teacher = write(samples.adapter(2), "teacher.pt")
+    delta = write({f"net._core.{k}": v for k, v in samples.adapter(3, ".default").items()}, "delta.pt")
+    out = merge(base, [teacher, delta], tmp_path / "s.safetensors", dtype="fp32", kind=Kind.STUDENT)
+    alone = merge(base, delta, tmp_path / "alone.safetensors", dtype="fp32", kind=Kind.STUDENT)
+    assert out.read_bytes() == alone.read_bytes()
+    assert open_checkpoint(out).kind is Kind.STUDENT and open_checkpoint(out).schedule == (0.999, 0.769, 0.0)
+
+
+def test_merge_refuses_mixed_up_files(write, tmp_path):
+    base, adapter = write(samples.wan_base(), "base.safetensors"), write(samples.adapter(), "adapter.pt")
+    out = tmp_path / "o.safetensors"
+    with pytest.raises(InputError, match=r"adapter.pt is a LoRA adapter .*; expected a plain Wan 2.1"):
+        merge(adapter, base, out)
+    small = {k: v for k, v in samples.adapter().items() if not k.startswith("audio_")}
+    with pytest.raises(InputError, match=r"missing: audio_proj\.proj\.weight"):
+        merge(base, write(small, "small.pt"), out)
+    pairs = {k: v for k, v in samples.adapter().items() if not k.startswith("patch")}
+    large = write({k: torch.zeros(5120, 4) if "q.lora_B" in k else v for k, v in pairs.items()}, "14b.pt")
+    with pytest.raises(InputError, match=r"\(14B\), but base.safetensors is .*width 128.*same size"):
+        merge(base, large, out)
+    assert not out.exists()
