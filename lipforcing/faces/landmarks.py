@@ -1,0 +1,81 @@
+"""Faces as a detector reports them, and the three anchor points that alignment needs of any landmark layout.
+
+Pixel convention of the whole room: the centre of the top-left pixel is (0, 0), x runs right and y down, so an image of
+width W covers x from -0.5 to W - 0.5.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+
+
+@dataclass(frozen=True, eq=False)
+class Face:
+    """One detected face, in pixel coordinates of the image it was found in.
+
+    Attributes:
+        box: float [4], left, top, right, bottom.
+        score: the detector's confidence, 0 to 1.
+        points: float [P, 2], (x, y) of each landmark.
+        layout: which landmarks these are, a key of :data:`ANCHORS`.
+    """
+
+    box: torch.Tensor
+    score: float
+    points: torch.Tensor
+    layout: str
+
+
+class LandmarkDetector(Protocol):
+    """Finds faces: uint8 [T, H, W, 3] RGB frames to one list of faces per frame, empty where there is none."""
+
+    def __call__(self, frames: torch.Tensor) -> list[list[Face]]: ...
+
+
+# Brow and nose anchors in the eye frame of YuNet's points: origin midway between the eyes, x towards the right eye in
+# the image, y downwards along the face, unit = distance of the eyes. Typical values over identities and poses, spread
+# 0.06 to 0.10: they place a rough crop only (alignment.md).
+YUNET_ANCHORS = ((-0.57, -0.30), (0.59, -0.29), (0.00, 0.49))
+
+
+def _yunet_anchors(points: torch.Tensor) -> torch.Tensor:
+    left_eye, right_eye = points[0], points[1]
+    across = right_eye - left_eye
+    down = torch.stack([-across[1], across[0]])
+    coordinates = points.new_tensor(YUNET_ANCHORS)
+    return (left_eye + right_eye) / 2 + coordinates @ torch.stack([across, down])
+
+
+def _means(*groups: Iterable[int]) -> Callable[[torch.Tensor], torch.Tensor]:
+    indices = [list(group) for group in groups]
+    return lambda points: torch.stack([points[group].mean(0) for group in indices])
+
+
+#: Layout name -> rule giving left brow, right brow and nose [3, 2] from the points [P, 2] of that layout.
+ANCHORS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
+    # left eye, right eye, nose tip, left and right mouth corner, left meaning left in the image
+    "yunet5": _yunet_anchors,
+    # MediaPipe face mesh, with or without the ten iris points (alignment.md)
+    "mediapipe478": _means((70, 63, 105, 66, 107), (336, 296, 334, 293, 300), (195, 5, 4, 48, 278)),
+    # InsightFace 2d106det, the layout the released weights were prepared with (fact sheet 7.3)
+    "insightface106": _means((43, 48, 49, 51, 50), range(101, 106), (74, 77, 83, 86)),
+}
+
+
+def anchors(face: Face) -> torch.Tensor:
+    """The points that alignment maps to the template.
+
+    Returns:
+        float [3, 2], pixel coordinates of the face's image: the brow that is on the left in the image (smaller x),
+        the other brow, the nose.
+
+    Raises:
+        KeyError: no rule for ``face.layout`` in :data:`ANCHORS`.
+    """
+    points = ANCHORS[face.layout](face.points)
+    brows = points[:2][points[:2, 0].argsort()]
+    return torch.cat([brows, points[2:]])
