@@ -73,26 +73,29 @@ class ToRgb:
 
 
 class FromRgb:
-    """uint8 [H, W, 3] RGB -> frames of a luma/chroma pixel format, tagged with the resolved ``colour``."""
+    """uint8 [H, W, 3] RGB -> frames of an 8-bit luma/chroma format, tagged with the resolved ``colour``."""
 
     def __init__(self, pixel_format: str, colour: Colour):
-        self.pixel_format, self.colour = pixel_format, colour
-        self._scaler = VideoReformatter()
+        self.colour = colour
+        # swscale's chroma comes out half a level low when it makes full range at 8 bits, but not at 12.
+        formats = [f"{pixel_format}12le", pixel_format] if colour.range == FULL else [pixel_format]
+        self._steps = [(name, VideoReformatter()) for name in formats]
 
     def __call__(self, image: np.ndarray) -> av.VideoFrame:
         frame = av.VideoFrame.from_ndarray(image, format="rgb24")
         frame.colorspace, frame.color_range = self.colour.matrix, FULL
-        coded = self._scaler.reformat(
-            frame,
-            format=self.pixel_format,
-            src_colorspace=_SWSCALE_MATRIX[self.colour.matrix],
-            dst_colorspace=_SWSCALE_MATRIX[self.colour.matrix],
-            src_color_range=FULL,
-            dst_color_range=self.colour.range,
-            interpolation=_EXACT,
-        )
-        coded.colorspace, coded.color_range = self.colour.matrix, self.colour.range
-        return coded
+        for pixel_format, scaler in self._steps:
+            frame = scaler.reformat(
+                frame,
+                format=pixel_format,
+                src_colorspace=_SWSCALE_MATRIX[self.colour.matrix],
+                dst_colorspace=_SWSCALE_MATRIX[self.colour.matrix],
+                src_color_range=FULL,
+                dst_color_range=self.colour.range,
+                interpolation=_EXACT,
+            )
+            frame.colorspace, frame.color_range = self.colour.matrix, self.colour.range
+        return frame
 
 
 def tag(context: av.VideoCodecContext, colour: Colour) -> None:

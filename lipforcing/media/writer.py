@@ -114,6 +114,7 @@ class VideoWriter:
         self._last_pts: int | None = None
         self._waiting: av.Packet | None = None
         self._sound = None
+        self._closed = False
         self._container = self._open(metadata or {})
         try:
             self._video = self._add_video(crf, preset, pixel_aspect)
@@ -165,7 +166,7 @@ class VideoWriter:
             self._sound.write_until(time)
 
     def close(self, end: float | None = None) -> None:
-        """Finish the file and give it its name.
+        """Finish the file and give it its name; done by the end of the ``with`` block where it was not done before.
 
         Args:
             end: seconds at which the last frame ends; None gives it the length of an average frame.
@@ -173,6 +174,8 @@ class VideoWriter:
         Raises:
             ValueError: no frame was written.
         """
+        if self._closed:
+            return
         try:
             if self._last_pts is None:
                 raise ValueError("no frame was written")
@@ -186,12 +189,13 @@ class VideoWriter:
                 self._sound.close()
             self._container.close()
             os.replace(self._temporary, self.path)
+            self._closed = True
         except BaseException:
             self.discard()
             raise
 
     def discard(self) -> None:
-        """Stop and leave nothing behind."""
+        """Stop and leave nothing behind; the finished file of an earlier :meth:`close` stays."""
         if self._sound:
             self._sound.close()
         with suppress(av.error.FFmpegError):  # a file without packets has no valid ending; it is removed anyway

@@ -73,6 +73,10 @@ def write_video(
                 context.max_b_frames = b_frames
             if stream.format.is_rgb:
                 frame = av.VideoFrame.from_ndarray(image, format="rgb24").reformat(format=pixel_format)
+            elif "10" in pixel_format:
+                frame = av.VideoFrame.from_ndarray(image, format="rgb24").reformat(
+                    format=pixel_format, dst_colorspace=colour.matrix, dst_color_range=colour.range
+                )
             else:
                 frame = FromRgb(pixel_format, colour)(image)
             frame.pts = number if pts is None else pts[number]
