@@ -1,0 +1,58 @@
+"""Detection, alignment and paste-back on recordings of real people."""
+
+from __future__ import annotations
+
+from itertools import islice
+
+import av
+import pytest
+import torch
+from kornia.metrics import ssim
+
+from lipforcing.faces.align import crop_faces
+from lipforcing.faces.composite import composite, frame_masks
+from lipforcing.faces.track import FaceTracker
+from lipforcing.faces.yunet import YuNetDetector
+
+
+@pytest.fixture(scope="module")
+def detector(assets):
+    return YuNetDetector(assets / "models" / "yunet_final.pth", min_score=0.8)
+
+
+def read(path, first: int = 0, last: int | None = None, step: int = 1) -> torch.Tensor:
+    with av.open(str(path)) as container:
+        pictures = islice(container.decode(video=0), first, last, step)
+        return torch.stack([torch.from_numpy(picture.to_ndarray(format="rgb24")) for picture in pictures])
+
+
+def assert_one_face_each(detector, frames: torch.Tensor) -> None:
+    faces = detector(frames)
+    assert [len(found) for found in faces] == [1] * len(frames)
+    for (face,) in faces:
+        left, right, nose, mouth_left, mouth_right = face.points
+        assert left[0] < nose[0] < right[0] and left[1] < nose[1] < mouth_left[1]
+        assert mouth_left[0] < mouth_right[0]
+
+
+def test_a_face_in_frames_of_a_clip(assets, detector):
+    assert_one_face_each(detector, read(assets / "clips" / "talkvid_1_input.mp4", step=20))
+
+
+@pytest.mark.slow
+def test_one_face_in_every_frame_of_a_clip(assets, detector):
+    assert_one_face_each(detector, read(assets / "clips" / "talkvid_1_input.mp4"))
+
+
+@pytest.mark.parametrize("clip", ["ls_demo1", "hdtf_1_input"])
+def test_an_unchanged_face_is_pasted_back_without_a_trace(assets, detector, clip):
+    frames = read(assets / "clips" / f"{clip}.mp4", last=2)
+    track = FaceTracker(detector).update(frames)
+    assert track.visible.all()
+    result = composite(frames, crop_faces(frames, track.matrices), track)
+    weight = frame_masks(track)
+    assert torch.equal(result[weight == 0], frames[weight == 0])
+    before, after = (video.permute(0, 3, 1, 2).float() / 255 for video in (frames, result))
+    similarity = ssim(before, after, 11).mean(1)
+    assert similarity[weight > 0.5].mean() > 0.97
+    assert (before - after).abs().mean(1)[weight > 0].mean() < 2 / 255
