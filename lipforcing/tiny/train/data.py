@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 from tqdm import tqdm
 
@@ -65,16 +66,15 @@ class SpeechClips:
 
 def speech_clips(seed: int, count: int, frames: int, folder: Path) -> SpeechClips:
     """Speak and draw ``count`` clips, or take them from ``folder`` where an earlier call left them."""
-    seconds = frames / FPS
-    path = folder / f"clips_{seed}_{count}_{frames}.npy"
-    shape = (2, count, frames, *SIZE, 3)
-    ready = path.exists()
-    folder.mkdir(parents=True, exist_ok=True)
-    partial = path if ready else path.with_suffix(".partial")
-    pictures = np.lib.format.open_memmap(partial, "r" if ready else "w+", np.uint8, None if ready else shape)
-    spoken = [utterance(seed * 1_000_003 + i, seconds) for i in range(count)]
-    waveforms, mouths = (torch.stack(parts) for parts in zip(*spoken))
-    if not ready:
+    name = f"clips_{seed}_{count}_{frames}"
+    path, speech = folder / f"{name}.npy", folder / f"{name}.safetensors"
+    if not path.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        spoken = [utterance(seed * 1_000_003 + i, frames / FPS) for i in tqdm(range(count), desc="speech")]
+        waveforms, mouths = (torch.stack(parts) for parts in zip(*spoken))
+        save_file({"waveform": waveforms, "mouth": mouths}, speech)
+        partial = path.with_suffix(".partial")
+        pictures = np.lib.format.open_memmap(partial, "w+", np.uint8, (2, count, frames, *SIZE, 3))
         for i in tqdm(range(count), desc="talking faces", mininterval=5):
             who = seed * 1_000_003 + i
             pose = sample_head(who, frames)
@@ -82,7 +82,9 @@ def speech_clips(seed: int, count: int, frames: int, folder: Path) -> SpeechClip
                 pictures[version, i] = render(Identity.sample(who), mouth, pose, SIZE).numpy()
         pictures.flush()
         partial.rename(path)
+    said = load_file(speech)
+    pictures = np.load(path, mmap_mode="r")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the pictures are read-only and stay so
         source, target = (torch.from_numpy(version) for version in pictures)
-    return SpeechClips(source, target, mouths.roll(1, 0), mouths, waveforms)
+    return SpeechClips(source, target, said["mouth"].roll(1, 0), said["mouth"], said["waveform"])

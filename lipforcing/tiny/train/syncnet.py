@@ -15,7 +15,7 @@ from ...timeline import SAMPLE_RATE
 from .data import SpeechClips
 from .loop import Recipe, train
 
-RECIPE = Recipe("syncnet", iterations=1500, learning_rate=2e-3, seed=51)
+RECIPE = Recipe("syncnet", iterations=700, learning_rate=2e-3, seed=51)
 BATCH, FRAMES = 6, 33
 SHARPNESS = 0.5  # of the softmax over squared distances
 
