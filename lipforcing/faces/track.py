@@ -154,8 +154,6 @@ class FaceTracker:
         face = self._pick(faces)
         if face is not None:
             self.found += 1
-            if self._missed > self._hold:
-                self._filter = AnchorFilter()
             self._missed = 0
             self._matrix = similarity(self._filter.update(anchors(face)), TEMPLATE)
         elif self._box is not None:

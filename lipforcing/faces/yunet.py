@@ -39,7 +39,7 @@ class YuNetDetector:
         self,
         path: str | Path,
         *,
-        max_side: int = 640,
+        max_side: int = 480,
         min_score: float = 0.6,
         batch: int = 8,
         device: torch.device | str | None = None,
