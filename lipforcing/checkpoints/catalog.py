@@ -12,6 +12,7 @@ from ..audio.wav2vec2 import POSITION_CONV, Wav2Vec2, Wav2Vec2Config, encoder_st
 from ..codecs.taehv import TAEHV
 from ..codecs.taehv import taew2_1 as taehv_published
 from ..codecs.taehv import tiny as taehv_tiny
+from ..codecs.tiny import TinyCodec, TinyCodecConfig
 from ..codecs.wan_vae import WanVAE, WanVAEConfig
 from ..errors import InputError
 from ..models.config import WanConfig
@@ -24,6 +25,7 @@ from .sources import Held, Renamed, TensorSource
 
 WEIGHT_NORM = tuple(WAV2VEC2 + POSITION_CONV + half for half in ("weight_g", "weight_v"))
 TRANSFORMERS = (Kind.STUDENT, Kind.TEACHER)
+NETWORKS = (*TRANSFORMERS, Kind.WAN_VAE, Kind.TAEHV, Kind.WAV2VEC2, Kind.SYNCNET, Kind.TINY_CODEC)
 SIZED = (*TRANSFORMERS, Kind.WAN_BASE, Kind.WAV2VEC2)  # sizes vary and are read from the tensors
 
 
@@ -41,6 +43,8 @@ def config_for(kind: Kind, source: TensorSource, own: OwnMetadata | None = None)
         return WanVAEConfig(dim=source.spec("encoder.conv1.weight").shape[0])
     if kind is Kind.TAEHV:
         return _best_fit(kind, (taehv_published(), taehv_tiny()), source)
+    if kind is Kind.TINY_CODEC:
+        return TinyCodecConfig()
     if kind is Kind.SYNCNET:
         return _best_fit(kind, (SyncNetConfig.v2(), SyncNetConfig.tiny()), source)
     return None
@@ -63,6 +67,8 @@ def build(kind: Kind, config: Any, operations=nn, device=None, dtype=None) -> nn
         return WanVAE(config, **factory)
     if kind is Kind.TAEHV:
         return TAEHV(config, **factory)
+    if kind is Kind.TINY_CODEC:
+        return TinyCodec(config, **factory)
     if kind is Kind.SYNCNET:
         return SyncNet(config, **factory)
     raise ValueError(f"{kind.title} has no network of its own")

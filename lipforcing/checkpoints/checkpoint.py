@@ -16,6 +16,8 @@ from .lora import Merged, is_lora
 from .quantization import Dequantised
 from .sources import TensorSource
 
+REMEDIES = {Kind.ADAPTER: "merge it with its base model first (lipforcing merge BASE ADAPTER OUT)"}
+
 
 @dataclass(frozen=True)
 class Checkpoint:
@@ -76,5 +78,6 @@ def open_checkpoint(path: str | Path, *expected: Kind) -> Checkpoint:
     checkpoint = Checkpoint(file, layout, stored, weights, identity, config)
     if expected and checkpoint.kind not in expected:
         wanted = " or ".join(kind.title for kind in expected)
-        raise InputError(f"{file.label} is {checkpoint.describe()}; expected {wanted}")
+        remedy = REMEDIES.get(checkpoint.kind, "choose the right file")
+        raise InputError(f"{file.label} is {checkpoint.describe()}; expected {wanted}: {remedy}")
     return checkpoint

@@ -32,6 +32,8 @@ class Kind(str, Enum):
     SYNCNET = "syncnet"
     YUNET = "yunet"
     TEXT_EMBEDDING = "text_embedding"
+    TINY_CODEC = "tiny_codec"
+    TINY_METER = "tiny_meter"
     UNKNOWN = "unknown"
 
     @property
@@ -51,6 +53,8 @@ TITLES = {
     Kind.SYNCNET: "a SyncNet",
     Kind.YUNET: "a YuNet face detector",
     Kind.TEXT_EMBEDDING: "a precomputed text embedding",
+    Kind.TINY_CODEC: "the codec of the tiny model family",
+    Kind.TINY_METER: "the mouth meter of the tiny model family",
     Kind.UNKNOWN: "an unknown file",
 }
 
@@ -81,6 +85,8 @@ MARKS = {
         "wav2vec2.encoder.layer_norm.weight",
     ),
     Kind.SYNCNET: ("netcnnlip.0.weight", "netcnnaud.0.weight", "netfclip.0.weight", "netfcaud.0.weight"),
+    Kind.TINY_CODEC: ("encoder.linear.weight", "encoder.enter.weight", "decoder.leave.weight", "smooth.0.weight"),
+    Kind.TINY_METER: ("convs.0.weight", "convs.1.weight", "out.weight"),
     Kind.YUNET: ("model0.conv1.weight", "model6.conv1.conv1.weight", "head.0.conv1.conv1.weight"),
 }
 
@@ -165,8 +171,8 @@ def _has_audio(source: TensorSource) -> bool:
 
 def _is_student(source: TensorSource) -> bool:
     inputs = _channels(source, "patch_embedding.weight", 1)
-    # Zero: the patch embedding is missing, which the loader will say.
-    return _is_transformer(source) and _has_audio(source) and inputs in (0, INPUT_CHANNELS)
+    # Without its patch embedding (zero) it is the audio path that tells; the loader will say what is missing.
+    return _is_transformer(source) and (inputs == INPUT_CHANNELS or (inputs == 0 and _has_audio(source)))
 
 
 def _is_base(source: TensorSource) -> bool:
@@ -204,6 +210,8 @@ _TESTS = {
     Kind.WAV2VEC2: lambda source: _has_all(source, Kind.WAV2VEC2),
     Kind.SYNCNET: lambda source: _has_all(source, Kind.SYNCNET),
     Kind.YUNET: lambda source: _has_all(source, Kind.YUNET),
+    Kind.TINY_CODEC: lambda source: _has_all(source, Kind.TINY_CODEC),
+    Kind.TINY_METER: lambda source: _has_all(source, Kind.TINY_METER),
     Kind.TEXT_EMBEDDING: _is_text_embedding,
 }
 
@@ -217,7 +225,11 @@ def _nearest(source: TensorSource) -> str:
         return "a LoRA for another model"
     if _is_transformer(source):
         inputs = _channels(source, "patch_embedding.weight", 1)
-        return f"a Wan transformer with {inputs} input channels (neither 65 as Lip Forcing nor 16 as plain Wan 2.1)"
+        audio = "with" if _has_audio(source) else "without"
+        return (
+            f"a Wan transformer with {inputs} input channels {audio} audio path "
+            f"(Lip Forcing: {INPUT_CHANNELS}, with; plain Wan 2.1: {PLAIN_CHANNELS}, without)"
+        )
     if _has_all(source, Kind.WAN_VAE):
         return f"a Wan VAE with {_channels(source, 'conv2.weight', 0)} latent channels (Wan 2.1 has 16)"
     if _has_all(source, Kind.TAEHV):

@@ -10,9 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import InputError
-from .catalog import SIZED, build, expected_shapes, for_network
+from .catalog import NETWORKS, SIZED, build, expected_shapes, for_network
 from .checkpoint import Checkpoint, open_checkpoint
 from .detect import EMBEDDING_NAMES, Kind
+from .files import SHARD
 from .sources import TensorSource
 
 LISTED = 3
@@ -74,6 +75,10 @@ def load_module(
         InputError: unreadable, another kind of file, or tensors missing, unexpected or of another shape.
     """
     checkpoint = open_checkpoint(path, *kinds)
+    if checkpoint.kind not in NETWORKS:
+        raise InputError(
+            f"{checkpoint.file.label} is {checkpoint.describe()}, not a network to load; choose another file"
+        )
     check_complete(checkpoint)
     network = build(checkpoint.kind, checkpoint.config, operations, device=torch.device("meta"))
     weights = for_network(checkpoint.kind, checkpoint.weights)
@@ -90,11 +95,13 @@ def differences_of(checkpoint: Checkpoint) -> Differences | None:
 def check_complete(checkpoint: Checkpoint) -> None:
     """Raise InputError unless a checkpoint has exactly the tensors of its network (where its kind has one)."""
     label, what = checkpoint.file.label, checkpoint.describe()
+    shard = SHARD.search(label)
+    remedy = f"it is one of {int(shard[2])} shards, name the folder that has all" if shard else REMEDY
     differences = differences_of(checkpoint)
     if differences:
-        raise InputError(f"{label} is {what}, but not complete or mixed up: {differences}; {REMEDY}")
+        raise InputError(f"{label} is {what}, but not complete or mixed up: {differences}; {remedy}")
     if differences is None and checkpoint.kind in SIZED:
-        raise InputError(f"{label} is {what}, but the tensors that tell its size are missing; {REMEDY}")
+        raise InputError(f"{label} is {what}, but the tensors that tell its size are missing; {remedy}")
 
 
 def load_into(

@@ -10,6 +10,7 @@ from lipforcing.audio.wav2vec2 import Wav2Vec2Config
 from lipforcing.checkpoints.catalog import expected_shapes
 from lipforcing.checkpoints.detect import Kind
 from lipforcing.codecs.taehv import tiny as taehv_tiny
+from lipforcing.codecs.tiny import TinyCodecConfig
 from lipforcing.codecs.wan_vae import WanVAEConfig
 from lipforcing.models.config import WanConfig
 from lipforcing.syncnet.model import SyncNetConfig
@@ -84,6 +85,10 @@ def yunet_like() -> dict[str, torch.Tensor]:
     return {name: torch.zeros(2, 2) for name in names}
 
 
+def tiny_meter() -> dict[str, torch.Tensor]:
+    return {name: torch.zeros(2, 2) for name in ("convs.0.weight", "convs.1.weight", "out.weight")}
+
+
 SAMPLES = {
     Kind.STUDENT: student,
     Kind.ADAPTER: adapter,
@@ -93,5 +98,7 @@ SAMPLES = {
     Kind.WAV2VEC2: wav2vec2,
     Kind.SYNCNET: syncnet,
     Kind.YUNET: yunet_like,
+    Kind.TINY_CODEC: lambda: random_tensors(expected_shapes(Kind.TINY_CODEC, TinyCodecConfig())),
+    Kind.TINY_METER: tiny_meter,
     Kind.TEXT_EMBEDDING: lambda: {"context": torch.zeros(1, 512, 4096, dtype=torch.bfloat16)},
 }

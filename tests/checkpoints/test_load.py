@@ -13,7 +13,7 @@ from lipforcing.models.transformer import WanTransformer
 
 from . import samples
 
-NETWORKS = (Kind.STUDENT, Kind.WAN_VAE, Kind.TAEHV, Kind.WAV2VEC2, Kind.SYNCNET)
+NETWORKS = (Kind.STUDENT, Kind.WAN_VAE, Kind.TAEHV, Kind.WAV2VEC2, Kind.SYNCNET, Kind.TINY_CODEC)
 
 
 @pytest.mark.parametrize("kind", NETWORKS)
@@ -44,6 +44,21 @@ def test_one_missing_one_extra_one_misshapen(write, kind):
         load_module(write(tensors), kind)
     for part in ("a.safetensors is ", names[0].removeprefix("wav2vec2."), "surprise", "[7] instead of"):
         assert part in str(error.value)
+
+
+def test_files_that_are_no_network(write):
+    with pytest.raises(InputError, match=r"a LoRA adapter .*; expected a Lip Forcing student: merge it"):
+        load_module(write(samples.adapter()), Kind.STUDENT)
+    for kind in (Kind.ADAPTER, Kind.WAN_BASE, Kind.TEXT_EMBEDDING):
+        with pytest.raises(InputError, match="not a network to load"):
+            load_module(write(samples.SAMPLES[kind]()))
+
+
+def test_one_shard_of_many(write):
+    tensors = samples.student()
+    half = {name: tensors[name] for name in list(tensors)[: len(tensors) // 2]}
+    with pytest.raises(InputError, match="it is one of 6 shards, name the folder"):
+        load_module(write(half, "model-00001-of-00006.safetensors"), Kind.STUDENT)
 
 
 def test_dtype_and_device(write):
