@@ -83,8 +83,8 @@ def plot_openings(path: Path, wanted: Tensor, before: MouthFigures, after: Mouth
     for figures, name, colour in ((before, "source", "tab:orange"), (after, "result", "tab:blue")):
         label = f"{name} (correlation {figures.correlation:.2f})"
         mouth.plot(torch.arange(len(figures.opening)) / 25, figures.opening, color=colour, label=label)
-    mouth.set(xlabel="seconds", ylabel="mouth opening", xlim=(0, seconds[-1]))
-    mouth.legend(loc="upper right")
+    mouth.set(xlabel="seconds", ylabel="mouth opening", xlim=(0, seconds[-1]), ylim=(-0.05, 1.2))
+    mouth.legend(loc="upper center", ncols=3, fontsize=8)
     figure.tight_layout()
     figure.savefig(path, dpi=110)
     pyplot.close(figure)
