@@ -42,3 +42,13 @@ def test_a_frozen_dark_picture_with_noise_is_one_shot():
     torch.manual_seed(0)
     dark = [torch.full((200, 320, 3), 10.0) + torch.randn(200, 320, 3) * 6 for _ in range(6)]
     assert not any(CutDetector()(video(*dark))[1:])
+
+
+def test_a_change_of_exposure_in_a_calm_shot_is_no_cut():
+    calm = [scene(3)] * 10
+    assert not any(CutDetector()(video(*calm, scene(3) * 0.3, *calm))[1:])
+
+
+def test_a_picture_in_turmoil_does_not_cut_at_every_frame():
+    pan = [scene(3).roll(110 * i, dims=1) for i in range(12)]
+    assert sum(CutDetector()(video(*pan))[1:]) <= 2
