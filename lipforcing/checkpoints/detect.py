@@ -44,7 +44,7 @@ class Kind(str, Enum):
 
 TITLES = {
     Kind.STUDENT: "a Lip Forcing student",
-    Kind.TEACHER: "a merged OmniAvatar-LS teacher",
+    Kind.TEACHER: "a bidirectional teacher",
     Kind.ADAPTER: "a LoRA adapter (OmniAvatar-LS teacher or training delta)",
     Kind.WAN_BASE: "a plain Wan 2.1 text-to-video model",
     Kind.WAN_VAE: "a Wan 2.1 VAE",

@@ -183,7 +183,7 @@ def test_merge_writes_a_teacher(write, tmp_path):
     assert torch.equal(written["audio_proj.proj.bias"], samples.adapter()["audio_proj.proj.bias"])
     found = inspect(out)
     assert found.kind == "teacher" and found.complete
-    with pytest.raises(InputError, match=r"a merged OmniAvatar-LS teacher .* expected a Lip Forcing student"):
+    with pytest.raises(InputError, match=r"a bidirectional teacher .* expected a Lip Forcing student"):
         load_module(out, Kind.STUDENT)
 
 
