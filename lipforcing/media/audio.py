@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from functools import cached_property
 
 import av
 import numpy as np
@@ -13,7 +12,8 @@ import torch
 from ..audio.resample import resample
 from ..errors import InputError
 from ..timeline import SAMPLE_RATE
-from .source import Source, audio_stream, name_of, open_media, start_seconds, video_stream
+from .info import decode_video
+from .source import Source, audio_stream, name_of, open_media, video_stream
 
 # Sound whose timestamps leave its sample count by more than this is put back in place (lost packets of a recording);
 # a minute and more off is a broken timestamp and is ignored.
@@ -83,12 +83,12 @@ class AudioSource:
     def __init__(self, source: Source, start: float = 0.0, duration: float | None = None):
         self.source = source
         self.start, self.duration = start, duration
+        self._samples: int | None = None
         with open_media(source) as container:
             stream = audio_stream(container)
             if stream is None:
                 video_only = " (only pictures)" if video_stream(container) else ""
                 raise InputError(f"{name_of(source)} has no audio stream{video_only}; give a file with sound.")
-            picture = video_stream(container)
             first = next(_decoded(container, stream), None)
             if first is None:
                 raise InputError(
@@ -100,14 +100,18 @@ class AudioSource:
             self.bits = 16 if first.format.name.startswith(("u8", "s16")) else 24
             self.codec = stream.codec_context.codec.canonical_name
             begins = float(first.pts * first.time_base) if first.pts is not None else 0.0
-            self.origin = begins if picture is None else start_seconds(picture)
+            first_picture = _first_picture(source)
+            self.origin = begins if first_picture is None else first_picture
             # Packets can be copied when nothing has to be cut off in front; a millisecond is a container's rounding.
             self.whole = start <= 0 and duration is None and begins > self.origin - 0.0015
 
-    @cached_property
+    @property
     def seconds(self) -> float:
         """Exact length of the window; decodes it once if no complete pass has been made before."""
-        return sum(block.shape[1] for block in self.blocks()) / self.sample_rate
+        if self._samples is None:
+            for _ in self.blocks():
+                pass
+        return self._samples / self.sample_rate
 
     def blocks(self) -> Iterator[torch.Tensor]:
         """Sound of the window in pieces, float32 [channels, samples] at the file's rate; a new pass each call.
@@ -117,11 +121,12 @@ class AudioSource:
         """
         first = round(self.start * self.sample_rate)
         end = first + round(self.duration * self.sample_rate) if self.duration is not None else None
-        position = 0
+        position = kept = 0
         for block in self._placed():
             begin, position = position, position + block.shape[1]
             piece = block[:, max(first - begin, 0) : None if end is None else max(end - begin, 0)]
             if piece.shape[1]:
+                kept += piece.shape[1]
                 yield piece
             if end is not None and position >= end:
                 break
@@ -130,6 +135,7 @@ class AudioSource:
                 f"{name_of(self.source)} has no sound from {self.start:.2f} s on (it lasts "
                 f"{position / self.sample_rate:.2f} s); give a longer recording or an earlier start."
             )
+        self._samples = kept
 
     def read(self) -> Audio:
         """All of it in memory."""
@@ -145,7 +151,7 @@ class AudioSource:
         started = False
         with open_media(self.source) as container:
             for frame in _decoded(container, audio_stream(container)):
-                samples = self._samples(frame)
+                samples = self._floats(frame)
                 if frame.pts is not None:
                     at = round((float(frame.pts * frame.time_base) - self.origin) * self.sample_rate)
                     gap = at - position
@@ -160,7 +166,7 @@ class AudioSource:
                     position += samples.shape[1]
                     yield torch.from_numpy(samples)
 
-    def _samples(self, frame: av.AudioFrame) -> np.ndarray:
+    def _floats(self, frame: av.AudioFrame) -> np.ndarray:
         if (frame.sample_rate, frame.layout.nb_channels) != (self.sample_rate, self.channels):
             raise InputError(
                 f"The sound of {name_of(self.source)} changes from {self.channels} channels at {self.sample_rate} Hz "
@@ -208,6 +214,18 @@ def to_float(frame: av.AudioFrame) -> np.ndarray:
     elif samples.dtype.kind == "i":
         samples = samples / np.float64(-int(np.iinfo(samples.dtype).min))
     return np.ascontiguousarray(samples, dtype=np.float32)
+
+
+def _first_picture(source: Source) -> float | None:
+    """Seconds at which the first video frame is shown, None without video.
+
+    Decoded rather than taken from the header, whose start times FFmpeg guesses in some containers.
+    """
+    with open_media(source) as container:
+        stream = video_stream(container)
+        frames = decode_video(container, stream) if stream else iter(())
+        first = next((frame for frame in frames if frame is not None), None)
+        return float(first.pts * stream.time_base) if first is not None and first.pts is not None else None
 
 
 def _decoded(container: av.container.InputContainer, stream: av.AudioStream) -> Iterator[av.AudioFrame]:

@@ -30,19 +30,19 @@ def extended_frames(reader: VideoReader, plan: Plan) -> Iterator[Frame]:
 
 def endless_frames(reader: VideoReader, fill: Fill) -> Iterator[Frame]:
     """The video once, then whatever ``fill`` repeats of it, without end."""
-    previous = frame = None
+    interval, last = float(1 / reader.info.frame_rate), None
     for frame in reader.frames():
         yield frame
-        interval = frame.time - previous.time if previous else float(1 / reader.info.frame_rate)
-        previous = frame
+        if last is not None:
+            interval = frame.time - last.time
+        last = frame
     if fill == "loop":
-        yield from _looped(reader, frame.time + interval)
-    elif fill == "hold" or frame.index == 0:
-        # Frame numbers times the interval, not sums: hours of held frames do not drift.
+        yield from _looped(reader, last.time + interval)
+    elif fill == "hold" or last.index == 0:
+        # Multiples of the interval, not sums: hours of held frames do not drift.
         for times in count(1):
-            yield replace(frame, time=previous.time + times * interval)
+            yield replace(last, time=last.time + times * interval)
     else:
-        del frame, previous
         yield from _bounced(reader)
 
 

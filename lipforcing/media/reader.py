@@ -13,7 +13,7 @@ import torch
 from ..errors import InputError
 from .colour import ToRgb
 from .info import Orientation, decode_video, open_video_stream, probe
-from .source import Source, name_of, open_media
+from .source import WORTH_THREADS, Source, name_of, open_media
 from .timestamps import FrameClock
 
 # Frames of one video are compared with this tolerance in seconds at the borders of a trim window.
@@ -158,7 +158,7 @@ class VideoReader:
         damaged = 0
         with open_media(self.source) as container:
             stream = open_video_stream(container, self.source)
-            stream.thread_type = "AUTO"
+            stream.thread_type = "AUTO" if stream.width * stream.height >= WORTH_THREADS else "NONE"
             if seek is not None:
                 container.seek(seek, stream=stream)
             for frame in decode_video(container, stream):

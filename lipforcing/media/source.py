@@ -14,6 +14,9 @@ Source = str | os.PathLike | io.BytesIO
 # A playlist can name addresses on the network; only what the user gave is ever opened.
 _LOCAL_ONLY = {"protocol_whitelist": "file"}
 
+# Below this many pixels a codec spends more time handing frames between threads than coding them.
+WORTH_THREADS = 400 * 400
+
 
 def name_of(source: Source) -> str:
     """How error messages call a source: its path, or a phrase for bytes in memory."""
@@ -70,8 +73,3 @@ def audio_stream(container: av.container.InputContainer) -> av.AudioStream | Non
     decodable = [stream for stream in container.streams.audio if stream.codec_context is not None]
     default = (s for s in decodable if s.disposition & av.stream.Disposition.default)
     return next(default, decodable[0] if decodable else None)
-
-
-def start_seconds(stream: av.stream.Stream) -> float:
-    """Presentation time of a stream's first frame according to the container, 0 where it does not say."""
-    return float((stream.start_time or 0) * stream.time_base)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import secrets
@@ -21,7 +22,7 @@ from .audio import Audio, AudioSource
 from .colour import BT709, FULL, LIMITED, RGB, Colour, FromRgb, tag
 from .info import VideoInfo
 from .soundtrack import add_soundtrack
-from .source import Source
+from .source import WORTH_THREADS, Source
 from .timestamps import output_time_base
 
 _CONTAINERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska"}
@@ -44,7 +45,9 @@ def check_output(path: str | os.PathLike, sources: Sequence[Source] = ()) -> Pat
     if path.is_dir():
         raise InputError(f"{path} is a folder; give the name of the video file to write in it.")
     for source in sources:
-        if isinstance(source, (str, os.PathLike)) and path.exists() and os.path.samefile(path, source):
+        if isinstance(source, io.BytesIO) or not (path.exists() and os.path.exists(source)):
+            continue
+        if os.path.samefile(path, source):
             raise InputError(f"{path} is the input itself; choose another name for the output.")
     probe_file = _temporary(path)
     try:
@@ -80,7 +83,7 @@ class VideoWriter:
         preset: x264's speed.
         lossless: as above; ``crf`` and ``colour`` then do not matter.
         metadata: tags of the container; values that are not strings are written as JSON.
-        sources: input files, which must not be overwritten.
+        sources: input files, which must not be overwritten (that of ``audio`` is known).
 
     Raises:
         InputError: the file cannot be written (:func:`check_output`), or ``audio`` has no samples.
@@ -104,7 +107,8 @@ class VideoWriter:
         metadata: Mapping[str, object] | None = None,
         sources: Sequence[Source] = (),
     ):
-        self.path = check_output(path, sources)
+        sound_file = (audio.source,) if isinstance(audio, AudioSource) else ()
+        self.path = check_output(path, (*sources, *sound_file))
         self._temporary = _temporary(self.path)
         self._frame_rate = Fraction(frame_rate)
         self._time_base = output_time_base(time_base or 1 / self._frame_rate, self._frame_rate)
@@ -129,13 +133,9 @@ class VideoWriter:
     @classmethod
     def like(cls, path: str | os.PathLike, info: VideoInfo, **options) -> VideoWriter:
         """A writer with the size, rate, clock, colours and pixel shape of a source, which it refuses to overwrite."""
-        given = {
-            "time_base": info.time_base,
-            "colour": info.colour,
-            "pixel_aspect": info.pixel_aspect,
-            "sources": (info.path,),
-        }
-        return cls(path, info.width, info.height, info.frame_rate, **{**given, **options})
+        given = {"time_base": info.time_base, "colour": info.colour, "pixel_aspect": info.pixel_aspect, **options}
+        given["sources"] = (info.path, *options.get("sources", ()))
+        return cls(path, info.width, info.height, info.frame_rate, **given)
 
     def __enter__(self) -> VideoWriter:
         return self
@@ -224,6 +224,8 @@ class VideoWriter:
             stream.pix_fmt = "yuv444p" if width % 2 or height % 2 else "yuv420p"
             stream.options = {"crf": str(crf), "preset": preset}
             tag(context, self._colour)
+        if width * height < WORTH_THREADS:
+            context.thread_count = 1
         context.time_base = self._time_base
         context.sample_aspect_ratio = pixel_aspect
         # MP4 stores durations in decoding order; reordered frames of uneven length would get each other's.

@@ -66,6 +66,7 @@ def write_video(
                 stream.height, stream.width = image.shape[:2]
                 stream.pix_fmt = pixel_format
                 stream.options = options or {}
+                context.thread_count = 1
                 context.time_base = time_base or 1 / Fraction(rate)
                 if tag_colour:
                     context.colorspace, context.color_range = colour.matrix, colour.range

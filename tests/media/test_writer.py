@@ -202,7 +202,7 @@ def test_silence_is_appended_when_asked_for(tmp_path, m4a):
 @pytest.mark.parametrize("suffix", ["mp4", "mkv"])
 def test_flash_and_click_stay_together_for_a_minute(tmp_path, source_kind, suffix):
     """A white frame and a click at the same time, every few seconds, from one end of a minute to the other."""
-    rate, seconds = Fraction(30000, 1001), 60
+    rate, seconds = Fraction(10000, 1001), 60
     flashes = [int(rate * second) for second in (1, 7, 20, 33, 47, 59)]
     times = [float(number / rate) for number in flashes]
     samples = clicks(times, seconds, 44_100)
@@ -292,6 +292,12 @@ def test_an_older_result_survives_a_failed_run_and_yields_to_a_good_one(tmp_path
     assert len(list(VideoReader(path))) == 2
 
 
+def test_the_sounds_own_file_is_not_overwritten(tmp_path, m4a):
+    sound = m4a.rename(tmp_path / "in.mp4")
+    with pytest.raises(InputError, match="is the input itself"):
+        VideoWriter(sound, 32, 16, Fraction(25), audio=AudioSource(sound))
+
+
 def test_unreadable_sound_leaves_nothing(tmp_path):
     wav = write_wav(tmp_path / "a.wav", tone(0.5))
     audio = AudioSource(wav, start=3)
@@ -320,6 +326,9 @@ def test_places_that_cannot_be_written(tmp_path):
         assert said in message and message.endswith(".") and "\n" not in message
     with pytest.raises(InputError, match="is the input itself"):
         VideoWriter.like(source, probe(source))
+    with pytest.raises(InputError, match="is the input itself"):
+        VideoWriter.like(source, probe(source), sources=(tmp_path / "other.wav",))
+    assert check_output(source, [tmp_path / "missing.mp4"]) == source
     assert len(list(VideoReader(source))) == 3
 
 
