@@ -111,8 +111,6 @@ def command_sync(arguments: argparse.Namespace) -> None:
         audio = AudioSource(arguments.audio)
         tracker = tracker_for(face, arguments.detector, device)
         models = load_models(arguments, device)
-        if arguments.model == "tiny":
-            print(DRAWN_FACES_ONLY, file=sys.stderr)
         bar = Bar()
         result = sync_file(models, video, audio, arguments.out, tracker, options, bar)
         bar.close()
@@ -120,6 +118,8 @@ def command_sync(arguments: argparse.Namespace) -> None:
     if result.untouched:
         print(f"{result.untouched} of {result.frames} frames have no usable face and are the source's own.")
     print(f"{result.fps:.1f} frames per second, first frame after {result.first_frame_seconds:.2f} s")
+    if arguments.model == "tiny":
+        print(DRAWN_FACES_ONLY, file=sys.stderr)
 
 
 def load_models(arguments: argparse.Namespace, device: torch.device):

@@ -197,9 +197,14 @@ def pack_audio(models: Models, waveform: Tensor, frames: int) -> Tensor:
 
     The waveform is continued with silence to the end of the last chunk.
     """
-    total = frames_for_chunks(chunks_for_frames(frames))
-    features = models.audio(waveform.to(models.device), total)[None]
-    return models.student.embed_audio(features.to(device=models.device, dtype=models.dtype))
+    chunks = chunks_for_frames(frames)
+    features = models.audio(waveform.to(models.device), frames_for_chunks(chunks))[None]
+    features = features.to(device=models.device, dtype=models.dtype)
+    # Chunk by chunk, not at once: a matrix product's rounding depends on its size, and equal seeds shall give equal
+    # frames whatever the clip's length.
+    spans = (chunk_frames_span(chunk) for chunk in range(chunks))
+    pieces = [models.student.embed_audio(features[:, start:end], first=start == 0) for start, end in spans]
+    return torch.cat(pieces, dim=1)
 
 
 def generate_faces(models: Models, crops: Iterable[Tensor], audio: Tensor, seed: int) -> Iterator[Tensor]:

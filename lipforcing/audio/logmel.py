@@ -24,7 +24,9 @@ FLOOR = 1e-6
 MEAN = -10.0
 SCALE = 3.5
 
-BLOCK = 1500  # frames worked on at a time: bounds the memory of long recordings
+# Frames worked on at a time. Always a whole block: it bounds the memory of long recordings, and a product's rounding
+# depends on its size, so a row would otherwise depend on how long the recording is.
+BLOCK = 250
 
 
 class LogMelEncoder:
@@ -49,8 +51,8 @@ class LogMelEncoder:
 
     def __call__(self, waveform: torch.Tensor, frames: int) -> torch.Tensor:
         """Encode mono [samples] at 16 kHz into [frames, 384] float32 on the waveform's device."""
-        rows = [self._rows(waveform, first, min(first + BLOCK, frames)) for first in range(0, frames, BLOCK)]
-        return torch.cat(rows) if rows else waveform.new_zeros(0, self.feature_dim)
+        rows = [self._rows(waveform, first, first + BLOCK) for first in range(0, frames, BLOCK)]
+        return torch.cat(rows)[:frames] if rows else waveform.new_zeros(0, self.feature_dim)
 
     def _rows(self, waveform: torch.Tensor, first: int, end: int) -> torch.Tensor:
         """Rows [end - first, 384] of video frames first ... end - 1."""

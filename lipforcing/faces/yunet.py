@@ -17,6 +17,7 @@ STRIDES = (8, 16, 32, 64)
 PRIOR_SIZES = ((10, 16, 24), (32, 48), (64, 96), (128, 192, 256))
 VARIANCES = (0.1, 0.2)
 REMEDY = "take yunet_final.pth of kornia's model collection (huggingface.co/kornia/yunet), 0.4 MB"
+MIN_SIDE = 64  # pixels; below, nothing is left after the network's last halving
 MAX_FILE_SIZE = 16 << 20
 NMS_OVERLAP = 0.3  # boxes that overlap more (IoU) are one face
 
@@ -63,7 +64,7 @@ class YuNetDetector:
         h, w = max(1, round(height * shrink)), max(1, round(width * shrink))
         pixels = _shrink(frames, (h, w)).to(next(self.network.parameters()).device)
         # kornia's weights were trained on blue, green, red in 0..255. The network halves its input six times.
-        pixels = F.pad(pixels.flip(1), (0, -w % 32, 0, -h % 32))
+        pixels = F.pad(pixels.flip(1), (0, max(-w % 32, MIN_SIDE - w), 0, max(-h % 32, MIN_SIDE - h)))
         output = self.network(pixels)
         scores = (output["conf"][..., 1] * output["iou"][..., 0].clamp(0, 1)).sqrt().cpu()
         rows = _decode(output["loc"].cpu(), *pixels.shape[-2:])
