@@ -1,4 +1,4 @@
-"""TAEHV, the small video autoencoder, and the tiny one of the same class.
+"""TAEHV, the small video autoencoder for the latent space of Wan 2.1.
 
 The only temporal layer is the memory block, which looks at its own input of the previous time step. A call
 therefore runs layer by layer over all its time steps, with the time axis folded into the batch, and a stream
@@ -55,7 +55,7 @@ def taew2_1() -> TAEHVConfig:
 
 
 def tiny() -> TAEHVConfig:
-    """The codec of the embedded model family, for faces of about 128 x 128 pixels."""
+    """A small one of the same class, 0.9 M parameters, for tests and experiments."""
     return TAEHVConfig(
         widths=(64, 64, 48),
         encoder_width=32,
