@@ -65,6 +65,7 @@ class ToRgb:
             frame,
             format="rgb24",
             src_colorspace=_SWSCALE_MATRIX[self.colour.matrix],
+            dst_colorspace=_another(self.colour.matrix),
             src_color_range=FULL if coded_as_rgb else self.colour.range,
             dst_color_range=FULL,
             interpolation=_EXACT,
@@ -84,18 +85,27 @@ class FromRgb:
     def __call__(self, image: np.ndarray) -> av.VideoFrame:
         frame = av.VideoFrame.from_ndarray(image, format="rgb24")
         frame.colorspace, frame.color_range = self.colour.matrix, FULL
+        matrix = _SWSCALE_MATRIX[self.colour.matrix]
         for pixel_format, scaler in self._steps:
             frame = scaler.reformat(
                 frame,
                 format=pixel_format,
-                src_colorspace=_SWSCALE_MATRIX[self.colour.matrix],
-                dst_colorspace=_SWSCALE_MATRIX[self.colour.matrix],
+                src_colorspace=_another(self.colour.matrix) if frame.format.is_rgb else matrix,
+                dst_colorspace=matrix,
                 src_color_range=FULL,
                 dst_color_range=self.colour.range,
                 interpolation=_EXACT,
             )
             frame.colorspace, frame.color_range = self.colour.matrix, self.colour.range
         return frame
+
+
+def _another(matrix: int) -> int:
+    """A swscale matrix for the RGB side of a conversion, where it has no meaning, other than that of ``matrix``.
+
+    PyAV before 17 sets the matrix and the range only where it sees two different ones.
+    """
+    return 1 if _SWSCALE_MATRIX[matrix] != 1 else 5
 
 
 def tag(context: av.VideoCodecContext, colour: Colour) -> None:
