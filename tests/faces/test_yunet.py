@@ -70,7 +70,7 @@ def test_decoding_is_that_of_kornia():
 
 def test_boxes_of_one_face_are_merged_and_come_back_in_frame_coordinates(weights, monkeypatch):
     detector = YuNetDetector(weights, max_side=64, min_score=0.5)
-    count = len(yunet._priors(32, 64))
+    count = len(yunet._priors(64, 64))
 
     class Network(torch.nn.Module):
         """Reports two priors of one face, and one of another, at the centres of their cells."""
@@ -80,7 +80,7 @@ def test_boxes_of_one_face_are_merged_and_come_back_in_frame_coordinates(weights
             self.weight = torch.nn.Parameter(torch.zeros(1))
 
         def forward(self, pixels):
-            assert pixels.shape == (3, 3, 32, 64)
+            assert pixels.shape == (3, 3, 64, 64)  # 64 x 30, filled up to the least the network takes
             assert (pixels[:, 0, :30] == 9).all() and (pixels[:, 2, :30] == 200).all()  # blue first
             conf = torch.zeros(3, count, 2)
             # Priors of stride 8 come in threes; row 1, columns 1 and 6.
@@ -100,3 +100,8 @@ def test_boxes_of_one_face_are_merged_and_come_back_in_frame_coordinates(weights
     assert float(first.box[2] - first.box[0]) == pytest.approx(48)
     share = 0.4**0.5 / (0.8**0.5 + 0.4**0.5)  # boxes of 16 and 24 pixels, averaged by score
     assert float(second.box[2] - second.box[0]) == pytest.approx(2 * (16 + 8 * share), abs=1e-3)
+
+
+@pytest.mark.parametrize("size", [(8, 8), (48, 32), (31, 200)])
+def test_tiny_pictures_have_no_face_and_do_not_crash(weights, size):
+    assert YuNetDetector(weights)(torch.full((1, *size, 3), 99, dtype=torch.uint8)) == [[]]
