@@ -338,9 +338,7 @@ def sync_file(
     began = time.monotonic()
     first = None
     done = untouched = 0
-    with VideoWriter.like(
-        out, info, audio=audio, pad_audio=options.duration.length == "video", lossless=options.lossless
-    ) as writer:
+    with VideoWriter.like(out, info, audio=audio, pad_audio=plan.silence > 0, lossless=options.lossless) as writer:
         groups = clock_frames(extended_frames(video, plan))
         for frame, picture, visible in sync_frames(models, groups, tracker, waveform, clock, options.seed):
             first = first or time.monotonic() - began

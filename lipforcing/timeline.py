@@ -59,5 +59,5 @@ def frames_for_samples(samples: int, sample_rate: int = SAMPLE_RATE) -> int:
 
 
 def frame_at(seconds: float) -> int:
-    """Index of the 25 fps frame nearest to a time in seconds; half-way rounds up."""
-    return int(seconds * FPS + 0.5)
+    """Index of the 25 fps frame nearest to a time in seconds; half-way rounds up, through float noise as well."""
+    return int(seconds * FPS + 0.5 + 1e-6)

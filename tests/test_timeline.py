@@ -36,3 +36,4 @@ def test_reference_lengths():
 
 def test_nearest_frame():
     assert [timeline.frame_at(n / 30) for n in range(6)] == [0, 1, 2, 3, 3, 4]
+    assert [timeline.frame_at(n / 50) for n in range(200)] == [(n + 1) // 2 for n in range(200)]
