@@ -15,8 +15,8 @@ KeysValues = tuple[Tensor, Tensor]
 Store = Callable[[Tensor, Tensor], None]
 
 
-class SelfAttention(nn.Module):
-    """Attention among the tokens of a span, and to the cached past where there is one."""
+class Attention(nn.Module):
+    """Projections of multi-head attention; queries and keys are normalised over their full width."""
 
     def __init__(self, config: WanConfig, attention: AttentionFunction, operations, **factory) -> None:
         super().__init__()
@@ -29,50 +29,40 @@ class SelfAttention(nn.Module):
         self.norm_q = operations.RMSNorm(config.dim, eps=config.eps, **factory)
         self.norm_k = operations.RMSNorm(config.dim, eps=config.eps, **factory)
 
+    def queries(self, x: Tensor) -> Tensor:
+        """Queries, before rotation, of ``x`` [B, N, dim]: [B, N, heads, head_dim]."""
+        return self.norm_q(self.q(x)).unflatten(-1, (self.num_heads, -1))
+
     def keys_values(self, x: Tensor) -> KeysValues:
-        """Normalised keys before rotation, and values, of ``x`` [B, N, dim]; each [B, N, heads, head_dim]."""
+        """Keys, before rotation, and values of ``x`` [B, N, dim]; each [B, N, heads, head_dim]."""
         heads = (self.num_heads, -1)
         return self.norm_k(self.k(x)).unflatten(-1, heads), self.v(x).unflatten(-1, heads)
+
+
+class SelfAttention(Attention):
+    """Attention among the tokens of a span, and to the cached past where there is one."""
 
     def forward(self, x: Tensor, rotary: Rotary, past: KeysValues | None = None, store: Store | None = None) -> Tensor:
         """Attend from ``x`` [B, N, dim] to itself and to ``past`` keys (already rotated) and values.
 
         ``store`` is called with the span's own keys, before rotation, and values.
         """
-        q = rotary(self.norm_q(self.q(x)).unflatten(-1, (self.num_heads, -1)))
         own_keys, own_values = self.keys_values(x)
         k, v = rotary(own_keys), own_values
         if past is not None:
             k, v = torch.cat((past[0], k), dim=1), torch.cat((past[1], v), dim=1)
-        attended = self.attention(q, k, v)
+        attended = self.attention(rotary(self.queries(x)), k, v)
         if store is not None:  # only now: the cache may overwrite the very slots that ``past`` shows
             store(own_keys, own_values)
         return self.o(attended.flatten(2))
 
 
-class CrossAttention(nn.Module):
-    """Attention from video tokens to all text positions, padding included."""
-
-    def __init__(self, config: WanConfig, attention: AttentionFunction, operations, **factory) -> None:
-        super().__init__()
-        self.num_heads = config.num_heads
-        self.attention = attention
-        self.q = operations.Linear(config.dim, config.dim, **factory)
-        self.k = operations.Linear(config.dim, config.dim, **factory)
-        self.v = operations.Linear(config.dim, config.dim, **factory)
-        self.o = operations.Linear(config.dim, config.dim, **factory)
-        self.norm_q = operations.RMSNorm(config.dim, eps=config.eps, **factory)
-        self.norm_k = operations.RMSNorm(config.dim, eps=config.eps, **factory)
-
-    def keys_values(self, text: Tensor) -> KeysValues:
-        """Keys and values of embedded text [B, text_len, dim]; each [B, text_len, heads, head_dim]."""
-        heads = (self.num_heads, -1)
-        return self.norm_k(self.k(text)).unflatten(-1, heads), self.v(text).unflatten(-1, heads)
+class CrossAttention(Attention):
+    """Attention from video tokens to all text positions, padding included; nothing is rotated."""
 
     def forward(self, x: Tensor, text: KeysValues) -> Tensor:
-        """Attend from ``x`` [B, N, dim] to text keys and values."""
-        q = self.norm_q(self.q(x)).unflatten(-1, (self.num_heads, -1))
-        return self.o(self.attention(q, *text).flatten(2))
+        """Attend from ``x`` [B, N, dim] to text keys and values [B, text_len, heads, head_dim]."""
+        return self.o(self.attention(self.queries(x), *text).flatten(2))
 
 
 class Block(nn.Module):
