@@ -125,15 +125,21 @@ def command_sync(arguments: argparse.Namespace) -> None:
 def load_models(arguments: argparse.Namespace, device: torch.device):
     """The models that the options of ``sync`` name."""
     from .pipeline import Models
+    from .tiny import family
 
-    if arguments.model == "tiny":
-        return Models.tiny(device)
+    parts = {
+        "--codec": arguments.codec,
+        "--audio-encoder": arguments.audio_encoder,
+        "--text-embeds": arguments.text_embeds,
+    }
+    if not any(parts.values()):
+        return family.models(device, None if arguments.model == "tiny" else arguments.model)
+    if missing := [option for option, path in parts.items() if path is None]:
+        raise InputError(f"A released student also needs {' and '.join(missing)}; give these files too.")
     return Models.from_files(
         arguments.model,
-        arguments.codec,
+        *parts.values(),
         arguments.decoder,
-        arguments.audio_encoder,
-        arguments.text_embeds,
         device=device,
         dtype=DTYPES[arguments.dtype],
         audio_window=arguments.audio_window,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
@@ -38,7 +38,6 @@ from .media import (
     extended_frames,
 )
 from .models import CausalStream, Conditioning, WanTransformer
-from .models.config import tiny as tiny_config
 from .sampling.causal import ChunkNoise, sample_causal
 from .sampling.schedules import TWO_STEP
 from .timeline import chunk_frames_span, chunks_for_frames, frames_for_chunks, frames_for_samples
@@ -69,24 +68,13 @@ class Models:
     sigmas: tuple[float, ...] = TWO_STEP
 
     @classmethod
-    def tiny(cls, device: torch.device | str = "cpu") -> Models:
-        """The embedded family, trained on drawn faces."""
-        from .audio.logmel import LogMelEncoder
-        from .tiny import family
-
-        student = family.load("student", device)
-        codec = family.load("codec", device)
-        text = torch.zeros(1, student.config.text_len, student.config.text_dim, device=device)
-        return cls(student, codec, codec, LogMelEncoder(), text, family.CROP_SIZE)
-
-    @classmethod
     def from_files(
         cls,
         student: str | Path,
-        codec: str | Path | None = None,
+        codec: str | Path,
+        audio_encoder: str | Path,
+        text: str | Path,
         decoder: str | Path | None = None,
-        audio_encoder: str | Path | None = None,
-        text: str | Path | None = None,
         *,
         device: torch.device | str = "cpu",
         dtype: torch.dtype | None = None,
@@ -97,35 +85,25 @@ class Models:
         Args:
             student: Lip Forcing student; its metadata may carry a schedule.
             codec: Wan 2.1 VAE, which encodes the source.
-            decoder: Wan 2.1 VAE or TAEHV; by default ``codec``.
             audio_encoder: wav2vec2-base-960h.
             text: precomputed UMT5 embedding of the prompt.
+            decoder: Wan 2.1 VAE or TAEHV; by default ``codec``.
             device: of everything.
             dtype: of student, codecs and text; by default the student file's (float8: bfloat16). The audio encoder
                 works in float32.
             audio_window: seconds of audio that attention sees at once, None for all (see ``Wav2Vec2``).
 
-        A student of the tiny family's sizes takes the family's own codec and audio encoder where none is given.
-
         Raises:
-            InputError: a file is missing, of another kind or incomplete, or a part that the student needs is not given.
+            InputError: a file is missing, of another kind or incomplete.
         """
         network, checkpoint = load_module(student, Kind.STUDENT, device=device, dtype=dtype)
-        sigmas = checkpoint.own.schedule or TWO_STEP
-        if network.config == tiny_config() and not (codec or audio_encoder or text):
-            return replace(cls.tiny(device), student=network.to(torch.float32), sigmas=sigmas)
-        parts = {"codec": codec, "audio encoder": audio_encoder, "text embedding": text}
-        if missing := [name for name, path in parts.items() if path is None]:
-            raise InputError(
-                f"{student} is {checkpoint.describe()} and also needs: {', '.join(missing)}; give these files."
-            )
         dtype = next(network.parameters()).dtype
         vae, _ = load_module(codec, Kind.WAN_VAE, device=device, dtype=dtype)
         fast = load_module(decoder, Kind.TAEHV, Kind.WAN_VAE, device=device, dtype=dtype)[0] if decoder else vae
         audio, _ = load_module(audio_encoder, Kind.WAV2VEC2, device=device, dtype=torch.float32)
         audio.window_seconds = audio_window
         prompt = load_text_embedding(text, network.config.text_dim).to(device=device, dtype=dtype)
-        return cls(network, vae, fast, audio, prompt, RELEASED_CROP_SIZE, sigmas)
+        return cls(network, vae, fast, audio, prompt, RELEASED_CROP_SIZE, checkpoint.own.schedule or TWO_STEP)
 
     @property
     def device(self) -> torch.device:

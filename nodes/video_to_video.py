@@ -76,9 +76,10 @@ class LipForcingVideoToVideo(io.ComfyNode):
         cls, video, audio, seed: int, face: str, length: str = "audio", fill: str = "pingpong"
     ) -> io.NodeOutput:
         from ..lipforcing.media import DurationPolicy, VideoReader
-        from ..lipforcing.pipeline import Models, SyncOptions, sync_file
+        from ..lipforcing.pipeline import SyncOptions, sync_file
+        from ..lipforcing.tiny import family
 
-        models = Models.tiny(host.compute_device())
+        models = family.models(host.compute_device())
         options = SyncOptions(seed, DurationPolicy(length, fill))
         result = host.temp_path("synced", ".mp4")
         with host.video_source(video) as source, VideoReader(source.file, source.start, source.duration) as reader:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ..faces.track import FixedTracker
 from ..media import AudioSource, VideoReader, VideoWriter, extended_frames
-from ..pipeline import Models, SyncOptions, SyncResult, sync_file
+from ..pipeline import SyncOptions, SyncResult, sync_file
 from . import family
 from .measure import MouthFigures, measure, read_crops
 
@@ -43,7 +43,7 @@ def run_demo(
     out.mkdir(parents=True, exist_ok=True)
     clip, speech = (str(family.SAMPLES / name) for name in (f"{CLIP}.mp4", f"{SPEECH}.wav"))
     wanted = torch.tensor(json.loads((family.SAMPLES / "tracks.json").read_text())[SPEECH])
-    models = Models.tiny(device)
+    models = family.models(device)
     options = SyncOptions(seed=seed)
     with VideoReader(clip) as reader:
         speech_source = AudioSource(speech)

@@ -10,11 +10,14 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import nn
 
+from ..audio.logmel import LogMelEncoder
+from ..checkpoints import Kind, load_module
 from ..checkpoints.configs import METADATA_KEY, OwnMetadata, as_table
-from ..checkpoints.detect import Kind
 from ..codecs.tiny import TinyCodec
+from ..errors import InputError
 from ..models import WanTransformer
 from ..models.config import tiny as tiny_transformer
+from ..pipeline import Models
 from ..sampling.schedules import TWO_STEP
 from ..syncnet.model import SyncNet, SyncNetConfig
 from .meter import MouthMeter
@@ -46,6 +49,26 @@ def load(part: str, device: torch.device | str = "cpu") -> nn.Module:
     with safe_open(weights_path(part), framework="pt") as file:
         module.load_state_dict({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
     return module.to(device).eval().requires_grad_(False)
+
+
+def models(device: torch.device | str = "cpu", student: str | Path | None = None) -> Models:
+    """The family ready to run, with its own student or another one of its sizes from the file ``student``.
+
+    Raises:
+        InputError: the file is no student, or one that needs other parts.
+    """
+    network, schedule = load("student", device), TWO_STEP
+    if student is not None:
+        network, checkpoint = load_module(student, Kind.STUDENT, device=device, dtype=torch.float32)
+        schedule = checkpoint.own.schedule or TWO_STEP
+        if network.config != tiny_transformer():
+            raise InputError(
+                f"{student} is {checkpoint.describe()}, which needs more files: "
+                "a codec (Wan 2.1 VAE), an audio encoder (wav2vec2-base-960h) and a text embedding; give all three."
+            )
+    codec = load("codec", device)
+    text = torch.zeros(1, network.config.text_len, network.config.text_dim, device=device)
+    return Models(network, codec, codec, LogMelEncoder(), text, CROP_SIZE, schedule)
 
 
 def save(part: str, module: nn.Module, recipe: dict, folder: Path = WEIGHTS) -> Path:

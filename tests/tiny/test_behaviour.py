@@ -31,7 +31,7 @@ def lip_sync(models: Models, crops: torch.Tensor, waveform: torch.Tensor, seed: 
 
 @pytest.fixture(scope="module")
 def models() -> Models:
-    return Models.tiny()
+    return family.models()
 
 
 @pytest.fixture(scope="module")
