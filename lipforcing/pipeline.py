@@ -129,6 +129,9 @@ class SyncOptions:
     lossless: bool = False
 
 
+DEFAULT_OPTIONS = SyncOptions()
+
+
 @dataclass(frozen=True)
 class SyncResult:
     """What a run did.
@@ -287,7 +290,7 @@ def sync_file(
     audio: Audio | AudioSource,
     out: str | Path,
     tracker: Tracker,
-    options: SyncOptions = SyncOptions(),
+    options: SyncOptions = DEFAULT_OPTIONS,
     progress: Callable[[int, int, Tensor], None] | None = None,
 ) -> SyncResult:
     """Lip-synchronise a video file to a speech recording and write the result.
