@@ -52,10 +52,12 @@ def train_part(part: str, out: Path) -> None:
 def main() -> None:
     """Entry point."""
     parser = argparse.ArgumentParser(prog="lipforcing.tiny.train", description=__doc__.splitlines()[0])
-    parser.add_argument("parts", nargs="*", choices=ORDER, default=list(ORDER), metavar="PART", help=", ".join(ORDER))
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"{', '.join(ORDER)} (default: all)")
     parser.add_argument("--out", type=Path, default=Path("training"), help="logs, plots and cached data")
     arguments = parser.parse_args()
-    for part in arguments.parts:
+    if unknown := set(arguments.parts) - set(ORDER):
+        parser.error(f"there is no part {', '.join(sorted(unknown))}; choose from {', '.join(ORDER)}")
+    for part in arguments.parts or ORDER:
         train_part(part, arguments.out)
 
 
