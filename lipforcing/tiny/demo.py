@@ -14,7 +14,7 @@ from ..faces.track import FixedTracker
 from ..media import AudioSource, VideoReader, VideoWriter, extended_frames
 from ..pipeline import SyncOptions, SyncResult, sync_file
 from . import family
-from .measure import MouthFigures, measure, read_crops
+from .measure import MouthFigures, measure, read_crops, small_crop
 
 CLIP, SPEECH = "ada", "moon"
 
@@ -51,7 +51,7 @@ def run_demo(
         source = [frame.image for frame in extended_frames(reader, result.plan)]
     side_by_side = write_side_by_side(source, result, AudioSource(speech), out / "side_by_side.mp4")
     after = measure(read_crops(str(result.path)), speech, wanted)
-    before = measure(_small(source), speech, wanted)
+    before = measure(torch.stack([small_crop(image) for image in source]), speech, wanted)
     plot = out / "mouth.png"
     plot_openings(plot, wanted, before, after, AudioSource(speech).mono16k())
     return Demo(result, side_by_side, plot, before, after)
@@ -88,11 +88,3 @@ def plot_openings(path: Path, wanted: Tensor, before: MouthFigures, after: Mouth
     figure.tight_layout()
     figure.savefig(path, dpi=110)
     pyplot.close(figure)
-
-
-def _small(frames: list[Tensor]) -> Tensor:
-    """Source pictures [H, W, 3] as crops uint8 [T, 128, 128, 3]."""
-    size = (family.CROP_SIZE, family.CROP_SIZE)
-    stack = torch.stack(frames).permute(0, 3, 1, 2).float()
-    small = torch.nn.functional.interpolate(stack, size, mode="bilinear", antialias=True)
-    return small.round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import islice
 
 import torch
 from torch import Tensor
@@ -31,16 +32,16 @@ class MouthFigures:
 
 def read_crops(video: str, frames: int | None = None) -> Tensor:
     """Pictures of a face-crop video on the 25 fps clock: uint8 [T, 128, 128, 3]."""
-    size = (family.CROP_SIZE, family.CROP_SIZE)
-    crops = []
     with VideoReader(video) as reader:
-        for group in clock_frames(reader.frames()):
-            image = group.shows.image.permute(2, 0, 1)[None].float()
-            small = F.interpolate(image, size, mode="bilinear", antialias=True)
-            crops.append(small[0].round().clamp(0, 255).to(torch.uint8).permute(1, 2, 0))
-            if len(crops) == frames:
-                break
-    return torch.stack(crops)
+        shown = (group.shows.image for group in clock_frames(reader.frames()))
+        return torch.stack([small_crop(image) for image in islice(shown, frames)])
+
+
+def small_crop(image: Tensor) -> Tensor:
+    """A picture uint8 [H, W, 3] that is a face crop, at the family's size: uint8 [128, 128, 3]."""
+    size = (family.CROP_SIZE, family.CROP_SIZE)
+    small = F.interpolate(image.permute(2, 0, 1)[None].float(), size, mode="bilinear", antialias=True)
+    return small[0].round().clamp(0, 255).to(torch.uint8).permute(1, 2, 0)
 
 
 @torch.inference_mode()
