@@ -1,0 +1,7 @@
+"""``python -m lipforcing.cli``."""
+
+import sys
+
+from . import main
+
+sys.exit(main())

@@ -1,0 +1,103 @@
+"""``lipforcing sync``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+import torch
+
+from ..errors import InputError
+from .common import Bar, add, add_device, add_face, device_choice, face_choice
+
+DRAWN_FACES_ONLY = (
+    "note: the tiny model was trained on drawn faces; on a camera recording it shows that everything works, "
+    "not how good lip sync looks. Use the released 14B student for that (see the README)."
+)
+
+DTYPES = {"auto": None, "bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
+
+
+def add_commands(commands) -> None:
+    """Add the command to the collection."""
+    sync = add(commands, "sync", command_sync, "Lip-sync a video to a speech recording.")
+    sync.add_argument("video", help="video file with one talking face")
+    sync.add_argument("audio", help="speech: an audio file, or a video file with sound")
+    sync.add_argument("-o", "--out", type=Path, required=True, help="result: .mp4, .mov or .mkv")
+    sync.add_argument("--model", default="tiny", help="tiny, or a student file (default: tiny)")
+    sync.add_argument("--codec", metavar="FILE", help="Wan 2.1 VAE, for a released student")
+    sync.add_argument("--decoder", metavar="FILE", help="TAEW 2.1 or another VAE to decode with (default: the codec)")
+    sync.add_argument("--audio-encoder", metavar="FILE", help="wav2vec2-base-960h, for a released student")
+    sync.add_argument("--text-embeds", metavar="FILE", help="UMT5 embedding of the prompt, for a released student")
+    sync.add_argument(
+        "--audio-window",
+        type=float,
+        metavar="SECONDS",
+        help="let audio attention see this much at once, for long recordings (default: everything)",
+    )
+    sync.add_argument("--dtype", choices=DTYPES, default="auto", help="of the released models (default: the file's)")
+    sync.add_argument("--seed", type=int, default=42, help="seed of the noise (default: 42)")
+    add_device(sync)
+    add_face(sync)
+    sync.add_argument(
+        "--length",
+        choices=("audio", "video"),
+        default="audio",
+        help="what decides the output's length (default: audio)",
+    )
+    sync.add_argument(
+        "--fill",
+        choices=("pingpong", "loop", "hold"),
+        default="pingpong",
+        help="how a video that is shorter than the audio goes on (default: pingpong)",
+    )
+    sync.add_argument("--lossless", action="store_true", help="write exactly the finished pixels (large files)")
+
+
+def command_sync(arguments: argparse.Namespace) -> None:
+    """Lip-sync a video to a recording."""
+    from ..faces.selection import tracker_for
+    from ..media import AudioSource, DurationPolicy, VideoReader
+    from ..pipeline import SyncOptions, sync_file
+
+    device = device_choice(arguments.device)
+    face = face_choice(arguments.face)
+    options = SyncOptions(arguments.seed, DurationPolicy(arguments.length, arguments.fill), arguments.lossless)
+    with VideoReader(arguments.video) as video:
+        audio = AudioSource(arguments.audio)
+        tracker = tracker_for(face, arguments.detector, device)
+        models = load_models(arguments, device)
+        bar = Bar()
+        result = sync_file(models, video, audio, arguments.out, tracker, options, bar)
+        bar.close()
+    print(f"{result.path}: {result.plan.description}")
+    if result.untouched:
+        print(f"{result.untouched} of {result.frames} frames have no usable face and are the source's own.")
+    print(f"{result.fps:.1f} frames per second, first frame after {result.first_frame_seconds:.2f} s")
+    if arguments.model == "tiny":
+        print(DRAWN_FACES_ONLY, file=sys.stderr)
+
+
+def load_models(arguments: argparse.Namespace, device: torch.device):
+    """The models that the options of ``sync`` name."""
+    from ..pipeline import Models
+    from ..tiny import family
+
+    parts = {
+        "--codec": arguments.codec,
+        "--audio-encoder": arguments.audio_encoder,
+        "--text-embeds": arguments.text_embeds,
+    }
+    if not any(parts.values()):
+        return family.models(device, None if arguments.model == "tiny" else arguments.model)
+    if missing := [option for option, path in parts.items() if path is None]:
+        raise InputError(f"A released student also needs {' and '.join(missing)}; give these files too.")
+    return Models.from_files(
+        arguments.model,
+        *parts.values(),
+        arguments.decoder,
+        device=device,
+        dtype=DTYPES[arguments.dtype],
+        audio_window=arguments.audio_window,
+    )
