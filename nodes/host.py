@@ -124,3 +124,17 @@ def show_text(text: str, node_id: str) -> None:
     server = getattr(PromptServer, "instance", None)
     if server is not None:
         server.send_progress_text(text, node_id, server.client_id)
+
+
+def send_event(name: str, data: dict) -> None:
+    """Send the event `name` to the client that runs the prompt; without a server nothing happens.
+
+    The prompt's id is added to `data` as the host's own events have it, so that clients can tell prompts apart.
+    """
+    from comfy_execution.utils import get_executing_context
+    from server import PromptServer
+
+    server, context = getattr(PromptServer, "instance", None), get_executing_context()
+    if server is not None:
+        prompt = {} if context is None else {"prompt_id": context.prompt_id}
+        server.send_sync(name, {**data, **prompt}, server.client_id)

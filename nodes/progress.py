@@ -1,8 +1,9 @@
-"""A running node's progress: bar, line of text and live picture."""
+"""A running node's progress: the host's bar and live picture, and the numbers of the meter in the node."""
 
 from __future__ import annotations
 
 import time
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from . import host
@@ -13,11 +14,35 @@ if TYPE_CHECKING:
 # Pictures cost an encode and a message each; more than this is not seen better.
 PICTURES_PER_SECOND = 5
 
+# The event and the key in the node's `ui` output under which js/lipforcing.js looks for the numbers.
+EVENT = "lipforcing.progress"
+OUTPUT = "lipforcing_progress"
 
-def remaining(seconds: float) -> str:
-    """12.3 -> "13 s", 700 -> "11 min 40 s": rounded up to whole seconds."""
-    whole = int(-(-seconds // 1))
-    return f"{whole} s" if whole < 60 else f"{whole // 60} min {whole % 60} s"
+
+def panel(key: str, values: dict) -> dict:
+    """The `ui` of a node output that carries ``values`` to the panel which the front end draws in the node.
+
+    The host counts every dictionary in a list of `ui` as a saved file (`outputs_count` of its jobs, shown as a number
+    on the result); a list in the list is passed on uncounted.
+    """
+    return {key: [[values]]}
+
+
+@dataclass(frozen=True)
+class FrameNumbers:
+    """How far a run is and how fast, as the meter shows it.
+
+    ``done`` of ``total`` frames are finished, ``fps`` per second of the time since the node began;
+    ``first_frame_seconds`` from then to the first one; ``realtime`` is seconds of video per second, None where the
+    video's rate is unknown; ``remaining_seconds`` at the same speed.
+    """
+
+    done: int
+    total: int
+    fps: float
+    first_frame_seconds: float
+    realtime: float | None
+    remaining_seconds: float
 
 
 class FrameProgress:
@@ -27,23 +52,38 @@ class FrameProgress:
     interrupt once the user has asked to stop.
 
     Args:
-        node_id: of the running node, for the line of text.
+        node_id: of the running node, to which the numbers are sent.
+        frame_rate: of the video that is made, frames per second, for the real-time factor.
     """
 
-    def __init__(self, node_id: str):
+    def __init__(self, node_id: str, frame_rate: float | None = None):
         self._node_id = node_id
+        self._frame_rate = frame_rate
         self._report = host.progress_bar()
         self._began = time.monotonic()
+        self._first: float | None = None
         self._shown = 0.0
+        self._numbers: FrameNumbers | None = None
 
     def __call__(self, done: int, total: int, picture: Tensor) -> None:
         now = time.monotonic()
-        if done < total and now - self._shown < 1 / PICTURES_PER_SECOND:
+        self._numbers = self._measure(done, total, now - self._began)
+        if 1 < done < total and now - self._shown < 1 / PICTURES_PER_SECOND:
             self._report(done, total, None)
             return
         self._shown = now
         self._report(done, total, picture)
-        speed = done / (now - self._began)
-        host.show_text(
-            f"{done}/{total} frames, {speed:.1f} per second, {remaining((total - done) / speed)} left", self._node_id
-        )
+        host.send_event(EVENT, {"node": self._node_id, **asdict(self._numbers)})
+
+    def ui(self) -> dict:
+        """The last numbers as the `ui` of the node's output, with which they outlast a reload of the page.
+
+        The host keeps them for a node whose schema says `has_intermediate_output=True`. Empty where no frame was made.
+        """
+        return panel(OUTPUT, asdict(self._numbers)) if self._numbers else {}
+
+    def _measure(self, done: int, total: int, seconds: float) -> FrameNumbers:
+        self._first = self._first or seconds
+        speed = done / seconds
+        realtime = speed / self._frame_rate if self._frame_rate else None
+        return FrameNumbers(done, total, speed, self._first, realtime, (total - done) / speed)

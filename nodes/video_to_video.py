@@ -69,6 +69,7 @@ class LipForcingVideoToVideo(io.ComfyNode):
             ],
             outputs=[io.Video.Output("synced_video", display_name="video", tooltip="The video with the new speech.")],
             hidden=[io.Hidden.unique_id],
+            has_intermediate_output=True,
         )
 
     @classmethod
@@ -83,6 +84,6 @@ class LipForcingVideoToVideo(io.ComfyNode):
         options = SyncOptions(seed, DurationPolicy(length, fill))
         result = host.temp_path("synced", ".mp4")
         with host.video_source(video) as source, VideoReader(source.file, source.start, source.duration) as reader:
-            progress = FrameProgress(cls.hidden.unique_id)
+            progress = FrameProgress(cls.hidden.unique_id, float(reader.info.frame_rate))
             sync_file(models, reader, audio_of(audio), result, face_tracker(face), options, progress)
-        return io.NodeOutput(host.video_from_file(result))
+        return io.NodeOutput(host.video_from_file(result), ui=progress.ui())

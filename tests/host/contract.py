@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import inspect
 import io
 import json
 import os
@@ -235,6 +236,24 @@ def check_show_text(host, folder: Path) -> None:
     real = types.SimpleNamespace(send_sync=lambda event, data, sid: sent.append((data, sid)))
     PromptServer.send_progress_text(real, "12 frames", "7", "me")
     assert sent[-1] == (b"\x00\x00\x00\x017" + b"12 frames", "me"), sent
+
+
+def check_send_event(host, folder: Path) -> None:
+    from comfy_execution.utils import CurrentNodeContext
+    from server import PromptServer
+
+    PromptServer.instance = None
+    host.send_event("lipforcing.test", {"node": "7"})
+    sent = []
+    PromptServer.instance = types.SimpleNamespace(send_sync=lambda *a: sent.append(a), client_id="me")
+    host.send_event("lipforcing.test", {"node": "7"})
+    with CurrentNodeContext("a prompt", "7"):
+        host.send_event("lipforcing.test", {"node": "7"})
+    assert sent == [
+        ("lipforcing.test", {"node": "7"}, "me"),
+        ("lipforcing.test", {"node": "7", "prompt_id": "a prompt"}, "me"),
+    ], sent
+    assert list(inspect.signature(PromptServer.send_sync).parameters) == ["self", "event", "data", "sid"]
 
 
 CHECKS = {name: value for name, value in globals().items() if name.startswith("check_")}
