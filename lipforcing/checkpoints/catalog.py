@@ -22,11 +22,12 @@ from .configs import OwnMetadata, wan_config, wav2vec2_config
 from .detect import INPUT_CHANNELS, Kind
 from .layouts import WAV2VEC2
 from .sources import Held, Renamed, TensorSource
+from .umt5 import UMT5Size, umt5_size
 
 WEIGHT_NORM = tuple(WAV2VEC2 + POSITION_CONV + half for half in ("weight_g", "weight_v"))
 TRANSFORMERS = (Kind.STUDENT, Kind.TEACHER)
 NETWORKS = (*TRANSFORMERS, Kind.WAN_VAE, Kind.TAEHV, Kind.WAV2VEC2, Kind.SYNCNET, Kind.TINY_CODEC)
-SIZED = (*TRANSFORMERS, Kind.WAN_BASE, Kind.WAV2VEC2)  # sizes vary and are read from the tensors
+SIZED = (*TRANSFORMERS, Kind.WAN_BASE, Kind.WAV2VEC2, Kind.TEXT_ENCODER)  # sizes vary and are read from the tensors
 
 
 def config_for(kind: Kind, source: TensorSource, own: OwnMetadata | None = None) -> Any:
@@ -47,6 +48,8 @@ def config_for(kind: Kind, source: TensorSource, own: OwnMetadata | None = None)
         return TinyCodecConfig()
     if kind is Kind.SYNCNET:
         return _best_fit(kind, (SyncNetConfig.v2(), SyncNetConfig.tiny()), source)
+    if kind is Kind.TEXT_ENCODER:
+        return umt5_size(source)
     return None
 
 
@@ -81,6 +84,8 @@ def expected_shapes(kind: Kind, config: Any) -> dict[str, tuple[int, ...]]:
     """
     if config is None:
         return {}
+    if isinstance(config, UMT5Size):  # the one network that is not ours, see lipforcing/text.py
+        return config.shapes()
     if kind is Kind.WAN_BASE:
         full = expected_shapes(Kind.STUDENT, replace(config, in_dim=INPUT_CHANNELS))
         plain = {

@@ -31,6 +31,7 @@ class Kind(str, Enum):
     WAV2VEC2 = "wav2vec2"
     SYNCNET = "syncnet"
     YUNET = "yunet"
+    TEXT_ENCODER = "text_encoder"
     TEXT_EMBEDDING = "text_embedding"
     TINY_CODEC = "tiny_codec"
     TINY_METER = "tiny_meter"
@@ -52,6 +53,7 @@ TITLES = {
     Kind.WAV2VEC2: "a wav2vec2 audio encoder",
     Kind.SYNCNET: "a SyncNet",
     Kind.YUNET: "a YuNet face detector",
+    Kind.TEXT_ENCODER: "a UMT5 text encoder",
     Kind.TEXT_EMBEDDING: "a precomputed text embedding",
     Kind.TINY_CODEC: "the codec of the tiny model family",
     Kind.TINY_METER: "the mouth meter of the tiny model family",
@@ -83,6 +85,14 @@ MARKS = {
         "wav2vec2.feature_projection.projection.weight",
         "wav2vec2.encoder.layers.0.attention.q_proj.weight",
         "wav2vec2.encoder.layer_norm.weight",
+    ),
+    Kind.TEXT_ENCODER: (
+        "shared.weight",
+        "encoder.block.0.layer.0.SelfAttention.q.weight",
+        # In every layer, which tells UMT5 from T5; gated, which tells it from the first T5.
+        "encoder.block.1.layer.0.SelfAttention.relative_attention_bias.weight",
+        "encoder.block.0.layer.1.DenseReluDense.wi_0.weight",
+        "encoder.final_layer_norm.weight",
     ),
     Kind.SYNCNET: ("netcnnlip.0.weight", "netcnnaud.0.weight", "netfclip.0.weight", "netfcaud.0.weight"),
     Kind.TINY_CODEC: ("encoder.linear.weight", "encoder.enter.weight", "decoder.leave.weight", "smooth.0.weight"),
@@ -208,6 +218,7 @@ _TESTS = {
     Kind.WAN_VAE: _is_vae,
     Kind.TAEHV: _is_taehv,
     Kind.WAV2VEC2: lambda source: _has_all(source, Kind.WAV2VEC2),
+    Kind.TEXT_ENCODER: lambda source: _has_all(source, Kind.TEXT_ENCODER),
     Kind.SYNCNET: lambda source: _has_all(source, Kind.SYNCNET),
     Kind.YUNET: lambda source: _has_all(source, Kind.YUNET),
     Kind.TINY_CODEC: lambda source: _has_all(source, Kind.TINY_CODEC),

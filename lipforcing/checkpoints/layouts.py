@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from ..codecs.wan_vae_keys import DIFFUSERS_MARK, FLAT_MARK, normalise_vae_keys
 from ..errors import InputError
 from .sources import Renamed, TensorSource
+from .umt5 import EMBEDDING, TIED, is_umt5, official_umt5_name
 
 # Dicts around the model. What lies beside the model in the same dict (optimizer, other networks) is left out.
 WRAPPERS = ("model.net.", "model.diffusion_model.", "net.", "model_state_dict.", "state_dict.", "first_stage_model.")
@@ -84,6 +85,11 @@ def find_layout(names: Iterable[str]) -> Layout:
     elif any(name.endswith(WAV2VEC2_SIGN) for name in current):
         current = _renamed((plain_wav2vec2_name(name), file) for name, file in current.items())
         current = {name: file for name, file in current.items() if name.startswith(WAV2VEC2)}
+    elif is_umt5(current):
+        if EMBEDDING in current:
+            current.pop(TIED, None)
+        pairs = ((official_umt5_name(name), file) for name, file in current.items())
+        current = _renamed((name, file) for name, file in pairs if name)
     else:
         to_native = diffusers_to_native if diffusers else str
         current = _renamed((plain_lora_name(to_native(name)), file) for name, file in current.items())

@@ -9,6 +9,7 @@ import torch
 from lipforcing.audio.wav2vec2 import Wav2Vec2Config
 from lipforcing.checkpoints.catalog import expected_shapes
 from lipforcing.checkpoints.detect import Kind
+from lipforcing.checkpoints.umt5 import UMT5Size
 from lipforcing.codecs.taehv import tiny as taehv_tiny
 from lipforcing.codecs.tiny import TinyCodecConfig
 from lipforcing.codecs.wan_vae import WanVAEConfig
@@ -80,6 +81,10 @@ def wav2vec2() -> dict[str, torch.Tensor]:
     return {f"wav2vec2.{name}": tensor for name, tensor in tensors.items()} | {"lm_head.weight": torch.zeros(3, 64)}
 
 
+def text_encoder() -> dict[str, torch.Tensor]:
+    return random_tensors(UMT5Size(6, 8, 2, 2, 4, 12, 4).shapes())
+
+
 def yunet_like() -> dict[str, torch.Tensor]:
     names = ("model0.conv1.weight", "model6.conv1.conv1.weight", "head.0.conv1.conv1.weight")
     return {name: torch.zeros(2, 2) for name in names}
@@ -100,5 +105,6 @@ SAMPLES = {
     Kind.YUNET: yunet_like,
     Kind.TINY_CODEC: lambda: random_tensors(expected_shapes(Kind.TINY_CODEC, TinyCodecConfig())),
     Kind.TINY_METER: tiny_meter,
+    Kind.TEXT_ENCODER: text_encoder,
     Kind.TEXT_EMBEDDING: lambda: {"context": torch.zeros(1, 512, 4096, dtype=torch.bfloat16)},
 }
