@@ -1,6 +1,7 @@
 """SyncNet and what it measures: Sync-C, Sync-D and the audio-video offset."""
 
 from .model import SyncNet, SyncNetConfig
-from .score import SyncFigures, SyncReport, Verdict, score
+from .report import SyncFigures, SyncReport, Verdict
+from .score import Scorer, score
 
-__all__ = ["SyncFigures", "SyncNet", "SyncNetConfig", "SyncReport", "Verdict", "score"]
+__all__ = ["Scorer", "SyncFigures", "SyncNet", "SyncNetConfig", "SyncReport", "Verdict", "score"]

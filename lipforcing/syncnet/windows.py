@@ -5,8 +5,6 @@ Window i sees video frames i ... i + 4 and hears cepstra 4 i ... 4 i + 19 (disti
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-
 import torch
 import torch.nn.functional as F
 
@@ -35,24 +33,26 @@ def prepare_crops(crops: torch.Tensor, image_size: int) -> torch.Tensor:
     return frames.transpose(0, 1)
 
 
-def lip_embeddings(model: SyncNet, crops: torch.Tensor | Iterable[torch.Tensor], batch: int) -> Iterator[torch.Tensor]:
-    """Embeddings [k, E] of successive windows of a clip, at most ``batch`` per item.
+class LipTrack:
+    """Lip embeddings of one clip whose crops come piece by piece.
 
     Args:
         model: in evaluation mode.
-        crops: uint8 [T, H, W, 3] RGB, or an iterable of such pieces of one clip.
-        batch: frames passed through the network at a time.
     """
-    weight = next(model.parameters())
-    pieces = [crops] if isinstance(crops, torch.Tensor) else crops
-    carried = None
-    for piece in pieces:
-        for part in piece.split(batch):
-            frames = prepare_crops(part.to(weight.device), model.config.image_size).to(weight.dtype)
-            frames = frames if carried is None else torch.cat([carried, frames], dim=1)
-            if frames.shape[1] >= WINDOW_FRAMES:
-                yield model.lip_track(frames)
-            carried = frames[:, -(WINDOW_FRAMES - 1) :]
+
+    def __init__(self, model: SyncNet) -> None:
+        self._model = model
+        self._carried: torch.Tensor | None = None  # the last frames, which the next windows begin with
+
+    def __call__(self, crops: torch.Tensor) -> torch.Tensor:
+        """Embeddings [k, E] of the windows that crops uint8 [T, H, W, 3] RGB complete, k = 0 included."""
+        weight = next(self._model.parameters())
+        frames = prepare_crops(crops.to(weight.device), self._model.config.image_size).to(weight.dtype)
+        frames = frames if self._carried is None else torch.cat([self._carried, frames], dim=1)
+        self._carried = frames[:, -(WINDOW_FRAMES - 1) :]
+        if frames.shape[1] < WINDOW_FRAMES:
+            return frames.new_zeros(0, self._model.config.embedding)
+        return self._model.lip_track(frames)
 
 
 class AudioTrack:

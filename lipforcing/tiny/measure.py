@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..media import AudioSource, VideoReader, clock_frames
-from ..syncnet.score import SyncReport, score
+from ..syncnet import SyncReport, score
 from . import family
 from .meter import correlation
 

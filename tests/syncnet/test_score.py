@@ -1,13 +1,15 @@
 """Scoring: reference values, offsets, streaming, verdicts."""
 
+import json
 import math
 
 import pytest
 import torch
 
 from lipforcing.syncnet.model import SyncNet, SyncNetConfig
-from lipforcing.syncnet.score import MIN_FRAMES, SHIFTS, Verdict, distances, figures, report, score
-from lipforcing.syncnet.windows import AudioTrack, lip_embeddings, prepare_crops, to_pcm16
+from lipforcing.syncnet.report import MIN_FRAMES, SHIFTS, Verdict, figures, report
+from lipforcing.syncnet.score import Distances, score
+from lipforcing.syncnet.windows import AudioTrack, LipTrack, prepare_crops, to_pcm16
 from lipforcing.timeline import SAMPLES_PER_FRAME
 
 from ..golden_weights import procedural_weights, sha256, syncnet_rule
@@ -19,8 +21,18 @@ LOUD = torch.arange(200 * SAMPLES_PER_FRAME).remainder(7).sub(3).mul(1000).to(to
 def rows_of(lips: torch.Tensor, audio: torch.Tensor, batch: int = 7) -> torch.Tensor:
     """Distances [N, 31] of N lip embeddings, followed by the unused last one, to N audio embeddings."""
     unused = torch.full_like(lips[:1], math.nan)
-    stream = torch.cat([lips, unused]).split(batch)
-    return torch.cat(list(distances(stream, lambda first, end: audio[first:end], len(audio))))
+    return rows_of_stream(torch.cat([lips, unused]).split(batch), lambda first, end: audio[first:end], len(audio))
+
+
+def rows_of_stream(lips, audio, audio_windows: int) -> torch.Tensor:
+    stream = Distances(audio, audio_windows)
+    rows = [stream.push(block) for block in lips]
+    return torch.cat([*rows, stream.close()])
+
+
+def lip_embeddings(model: SyncNet, crops: torch.Tensor, batch: int) -> list[torch.Tensor]:
+    track = LipTrack(model)
+    return [track(part) for part in crops.split(batch)]
 
 
 @pytest.fixture(scope="module")
@@ -56,9 +68,9 @@ def test_golden_pipeline(golden, parity):
     pcm = g["pipeline/waveform"]
     audio = AudioTrack(model, pcm)
     windows = len(g["pipeline/lip_embeddings"])
-    lips = torch.cat(list(lip_embeddings(model, crops, 4)))[:windows]
+    lips = torch.cat(lip_embeddings(model, crops, 4))[:windows]
     sounds = audio.embeddings(0, windows)
-    rows = torch.cat(list(distances(lip_embeddings(model, crops, 32), audio.embeddings, audio.windows)))
+    rows = rows_of_stream(lip_embeddings(model, crops, 32), audio.embeddings, audio.windows)
     parity("syncnet", "lip embeddings", lips, g["pipeline/lip_embeddings"], 3e-4)
     parity("syncnet", "audio embeddings", sounds, g["pipeline/audio_embeddings"], 3e-4)
     parity("syncnet", "distances", rows, g["pipeline/distances"], 3e-4)
@@ -118,7 +130,7 @@ def test_streaming_equals_the_written_down_formula(model, clip):
     crops, waveform = clip
     pcm = to_pcm16(waveform)
     n = 60 - 5
-    lips = torch.cat(list(lip_embeddings(model, crops, 1000)))[:n]
+    lips = torch.cat(lip_embeddings(model, crops, 1000))[:n]
     audio = torch.nn.functional.pad(AudioTrack(model, pcm).embeddings(0, n), (0, 0, 15, 15))
     expected = torch.stack([torch.nn.functional.pairwise_distance(lips, audio[j : j + n]) for j in range(SHIFTS)], 1)
     result = score(model, crops, waveform, batch=9)
@@ -169,6 +181,30 @@ def test_edge_of_the_search_range_gets_a_verdict():
     world = torch.randn(120, 6, generator=torch.Generator().manual_seed(3))
     result = report(rows_of(world[20:80], world[35:95]), LOUD)
     assert result.verdict is Verdict.EDGE and result.offset is None and result.padded.offset == 15
+
+
+def test_seconds_have_figures_of_their_own():
+    """Half-way through, the sound starts to run ahead."""
+    world = torch.randn(120, 6, generator=torch.Generator().manual_seed(3))
+    audio = torch.cat([world[20:45], world[50:75]])
+    result = report(rows_of(world[20:70], audio), LOUD)
+    assert result.per_second.shape == (2, 3)
+    assert result.per_second[:, 2].tolist() == [0, 5] and result.padded.offset in (0, 5)
+    right, wrong = (0, 1) if result.padded.offset == 0 else (1, 0)
+    assert result.per_second[right, 0] > result.per_second[wrong, 0] + 1
+    assert (result.per_second[:, 1] > 1).all()
+
+
+def test_report_as_plain_values(model, clip):
+    world = torch.randn(120, 6, generator=torch.Generator().manual_seed(3))
+    result = report(rows_of(world[20:80], world[17:77]), LOUD)
+    plain = json.loads(json.dumps(result.to_dict()))
+    assert plain["windows"] == len(plain["curve"]) == 60 and len(plain["per_second"]) == 3
+    assert plain["offset"] == -3 == plain["per_second"][1]["own_offset"]
+    assert plain["padded"]["distances"][15 + result.padded.offset] == plain["padded"]["distance"]
+    assert plain["verdict"] is None and plain["confidence"] == plain["padded"]["confidence"]
+    short = json.loads(json.dumps(score(model, clip[0][:9], clip[1]).to_dict()))
+    assert short["verdict"] == "too few frames" and short["confidence"] is None and short["overlap"] is None
 
 
 def test_training_mode_is_refused(clip):
