@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -158,37 +158,36 @@ class SyncResult:
 
 
 @dataclass(frozen=True)
-class _Chunk:
+class FaceChunk:
     """Source frames of one chunk, held until its mouths are ready.
 
-    ``groups`` are the clock frames that exist; the codec also gets repetitions of the last to fill the chunk.
+    Attributes:
+        groups: the clock frames that exist; the codec also gets repetitions of the last to fill the chunk.
+        track: of all their outputs.
+        crops: aligned faces [T, 3, S, S] in [-1, 1], T = 9 in the first chunk and 12 in every other.
     """
 
     groups: list[ClockGroup]
     track: FaceTrack
     crops: Tensor
 
-    @property
-    def outputs(self) -> list[Frame]:
-        return [frame for group in self.groups for frame in group.outputs]
+
+def feature_rows(frames: int) -> int:
+    """How many rows of audio features a clip of ``frames`` clock frames needs: those of whole chunks."""
+    return frames_for_chunks(chunks_for_frames(frames))
 
 
-def pack_audio(models: Models, waveform: Tensor, frames: int) -> Tensor:
-    """Packed audio [1, latent frames, audio_hidden] of mono [samples] at 16 kHz, for whole chunks over ``frames``.
-
-    The waveform is continued with silence to the end of the last chunk.
-    """
-    chunks = chunks_for_frames(frames)
-    features = models.audio(waveform.to(models.device), frames_for_chunks(chunks))[None]
-    features = features.to(device=models.device, dtype=models.dtype)
+def pack_audio(models: Models, features: Tensor) -> Tensor:
+    """Packed audio [1, latent frames, audio_hidden] of features [V, D], V as ``feature_rows`` says."""
+    features = features[None].to(device=models.device, dtype=models.dtype)
     # Chunk by chunk, not at once: a matrix product's rounding depends on its size, and equal seeds shall give equal
     # frames whatever the clip's length.
-    spans = (chunk_frames_span(chunk) for chunk in range(chunks))
+    spans = (chunk_frames_span(chunk) for chunk in range(chunks_for_frames(features.shape[1])))
     pieces = [models.student.embed_audio(features[:, start:end], first=start == 0) for start, end in spans]
     return torch.cat(pieces, dim=1)
 
 
-def generate_faces(models: Models, crops: Iterable[Tensor], audio: Tensor, seed: int) -> Iterator[Tensor]:
+def generate_latents(models: Models, crops: Iterable[Tensor], audio: Tensor, seed: int) -> Iterator[Tensor]:
     """Re-render the mouths of a stream of aligned face crops.
 
     Args:
@@ -198,32 +197,54 @@ def generate_faces(models: Models, crops: Iterable[Tensor], audio: Tensor, seed:
         seed: of the noise.
 
     Yields:
-        per chunk the generated crops [T, 3, S, S] in [-1, 1].
+        per chunk the clean latents [1, 16, 3, S / 8, S / 8].
     """
-    size = models.crop_size
-    keep = (~pixel_mask(size, size)).to(device=models.device, dtype=models.dtype)
-    mouth_mask = latent_mask(size // 8, size // 8).to(device=models.device, dtype=models.dtype)
-    encoder = models.codec.encode_stream()
-    decoder = models.decoder.decode_stream()
     text = models.student.embed_text(models.text)
+    size = models.crop_size
+    mouth_mask = latent_mask(size // 8, size // 8).to(device=models.device, dtype=models.dtype)
 
     def conditions() -> Iterator[Conditioning]:
-        ref_latent, latent = None, 0
-        for chunk in crops:
-            video = chunk.to(device=models.device, dtype=models.dtype).transpose(0, 1)
-            reference, masked = encoder(torch.stack((video, video * keep))).split(1)
+        ref_latent, start = None, 0
+        for reference, masked in encode_driving(models.codec, crops, models.device, models.dtype):
             ref_latent = reference[:, :, :1] if ref_latent is None else ref_latent
-            count = reference.shape[2]
-            yield Conditioning(ref_latent, mouth_mask, masked, reference, audio[:, latent : latent + count], text)
-            latent += count
+            end = start + reference.shape[2]
+            yield Conditioning(ref_latent, mouth_mask, masked, reference, audio[:, start:end], text)
+            start = end
 
-    for latents in sample_causal(CausalStream(models.student), conditions(), ChunkNoise(seed), models.sigmas):
+    return sample_causal(CausalStream(models.student), conditions(), ChunkNoise(seed), models.sigmas)
+
+
+def generate_faces(models: Models, crops: Iterable[Tensor], audio: Tensor, seed: int) -> Iterator[Tensor]:
+    """``generate_latents``, decoded: per chunk the generated crops [T, 3, S, S] in [-1, 1]."""
+    decoder = models.decoder.decode_stream()
+    for latents in generate_latents(models, crops, audio, seed):
         yield decoder(latents)[0].transpose(0, 1)
+
+
+def encode_driving(
+    codec: VideoCodec, crops: Iterable[Tensor], device: torch.device, dtype: torch.dtype
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Encode a stream of face crops, as they are and with the mouth greyed out, in one batched call per piece.
+
+    Args:
+        codec: encodes.
+        crops: pieces [T, 3, S, S] in [-1, 1]; T = 1 + 4k in the first, 4k later.
+        device, dtype: of the latents.
+
+    Yields:
+        per piece the latents of the clip and those of the masked clip, each [1, 16, t, S / 8, S / 8].
+    """
+    encoder = codec.encode_stream()
+    for piece in crops:
+        video = piece.to(device=device, dtype=dtype).transpose(0, 1)
+        keep = (~pixel_mask(*video.shape[-2:])).to(video)
+        reference, masked = encoder(torch.stack((video, video * keep))).split(1)
+        yield reference, masked
 
 
 @torch.inference_mode()
 def sync_frames(
-    models: Models, groups: Iterable[ClockGroup], tracker: Tracker, waveform: Tensor, frames: int, seed: int
+    models: Models, groups: Iterable[ClockGroup], tracker: Tracker, features: Tensor, seed: int
 ) -> Iterator[tuple[Frame, Tensor, bool]]:
     """Lip-synchronise a stream of source frames.
 
@@ -231,33 +252,45 @@ def sync_frames(
         models: see ``Models``.
         groups: source frames on the 25 fps clock.
         tracker: finds the face in every frame.
-        waveform: speech, mono [samples] at 16 kHz.
-        frames: an upper bound of the number of clock frames, for the audio.
+        features: of the speech, [V, D]; V at least ``feature_rows`` of the clip.
         seed: of the noise.
 
     Yields:
         source frame, finished picture uint8 [H, W, 3], and whether a face was rendered into it.
     """
-    audio = pack_audio(models, waveform, frames)
-    waiting: deque[_Chunk] = deque()
+    audio = pack_audio(models, features)
+    waiting: deque[FaceChunk] = deque()
 
     def crops() -> Iterator[Tensor]:
-        for chunk in _chunks(groups, tracker, models.crop_size):
+        for chunk in face_chunks(groups, tracker, models.crop_size):
             waiting.append(chunk)
             yield chunk.crops
 
     for faces in generate_faces(models, crops(), audio, seed):
         chunk = waiting.popleft()
-        outputs = chunk.outputs
-        if not outputs:
-            continue
-        mouths = [faces[i] for i, group in enumerate(chunk.groups) for _ in group.outputs]
-        pictures = composite(torch.stack([frame.image for frame in outputs]), torch.stack(mouths), chunk.track)
-        yield from zip(outputs, pictures, chunk.track.visible.tolist())
+        yield from paste(chunk.groups, chunk.track, faces)
 
 
-def _chunks(groups: Iterable[ClockGroup], tracker: Tracker, size: int) -> Iterator[_Chunk]:
-    """Cut the clock into chunks, track the face in their frames and warp it into crops."""
+def paste(groups: Sequence[ClockGroup], track: FaceTrack, faces: Tensor) -> Iterator[tuple[Frame, Tensor, bool]]:
+    """Composite generated mouths into the source frames that carry them.
+
+    Args:
+        groups: successive clock frames.
+        track: of all their outputs.
+        faces: generated crops of these clock frames [T, 3, S, S] in [-1, 1]; more than groups do no harm.
+
+    Yields:
+        source frame, finished picture uint8 [H, W, 3], and whether a face was rendered into it.
+    """
+    outputs = [frame for group in groups for frame in group.outputs]
+    if outputs:
+        mouths = [faces[i] for i, group in enumerate(groups) for _ in group.outputs]
+        pictures = composite(torch.stack([frame.image for frame in outputs]), torch.stack(mouths), track)
+        yield from zip(outputs, pictures, track.visible.tolist())
+
+
+def face_chunks(groups: Iterable[ClockGroup], tracker: Tracker, size: int) -> Iterator[FaceChunk]:
+    """Cut the clock into chunks, track the face in their frames and warp it into crops of ``size`` pixels."""
     stream = iter(groups)
     last_crop: Tensor | None = None  # what a clock frame shows whose source frame came in an earlier chunk
     number = 0
@@ -275,13 +308,18 @@ def _chunks(groups: Iterable[ClockGroup], tracker: Tracker, size: int) -> Iterat
             last_crop = crops[done - 1] if done else last_crop
             shown.append(last_crop)
         shown += [last_crop] * (_length(number) - len(piece))
-        yield _Chunk(piece, track, torch.stack(shown))
+        yield FaceChunk(piece, track, torch.stack(shown))
         number += 1
 
 
 def _length(chunk: int) -> int:
     first, end = chunk_frames_span(chunk)
     return end - first
+
+
+def clock_length(plan: Plan) -> int:
+    """An upper bound of the number of clock frames of a planned output."""
+    return frames_for_samples(int(plan.seconds * 16000) + 1) + 1
 
 
 def sync_file(
@@ -315,13 +353,14 @@ def sync_file(
     check_output(out, [video.source, *([audio.source] if isinstance(audio, AudioSource) else [])])
     plan = options.duration.plan(audio.seconds, info.frame_rate, info.duration, info.frame_count)
     waveform = audio.mono16k()
-    clock = frames_for_samples(int(plan.seconds * 16000) + 1) + 1
+    clock = clock_length(plan)
     began = time.monotonic()
     first = None
     done = untouched = 0
     with VideoWriter.like(out, info, audio=audio, pad_audio=plan.silence > 0, lossless=options.lossless) as writer:
+        features = models.audio(waveform.to(models.device), feature_rows(clock))
         groups = clock_frames(extended_frames(video, plan))
-        for frame, picture, visible in sync_frames(models, groups, tracker, waveform, clock, options.seed):
+        for frame, picture, visible in sync_frames(models, groups, tracker, features, options.seed):
             first = first or time.monotonic() - began
             writer.write(picture, frame.time)
             done += 1

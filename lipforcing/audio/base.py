@@ -7,6 +7,11 @@ from typing import Protocol
 
 import torch
 
+from ..timeline import SAMPLE_RATE, frames_for_samples
+
+#: Rows of silence after a recording: enough to fill any last chunk, so that only longer gaps repeat a row.
+SILENT_ROWS = 16
+
 
 class AudioEncoder(Protocol):
     """Turns speech into the rows that condition the video model.
@@ -31,7 +36,20 @@ class AudioFeatures:
     """Audio features of one clip.
 
     Attributes:
-        features: [V, D] float32, one row per 25 fps video frame.
+        features: [V, D] float32, one row per 25 fps video frame. The last row is silence, see ``encode``.
+        seconds: length of the recording.
     """
 
     features: torch.Tensor
+    seconds: float
+
+    @classmethod
+    def encode(cls, encoder: AudioEncoder, waveform: torch.Tensor) -> AudioFeatures:
+        """Encode a whole recording (mono [samples] at 16 kHz) and the ``SILENT_ROWS`` of silence after it."""
+        rows = frames_for_samples(len(waveform)) + SILENT_ROWS
+        return cls(encoder(waveform, rows), len(waveform) / SAMPLE_RATE)
+
+    def rows(self, count: int) -> torch.Tensor:
+        """The first ``count`` rows [count, D]; beyond the recording, the silence after it goes on."""
+        missing = max(0, count - len(self.features))
+        return torch.cat([self.features[:count], self.features[-1:].expand(missing, -1)])

@@ -7,6 +7,7 @@ from typing import Protocol
 
 import torch
 
+from ..errors import InputError
 from .align import TEMPLATE, centred_matrix, full_frame_matrix, similarity
 from .landmarks import Face, LandmarkDetector, anchors
 from .shots import CutDetector
@@ -103,6 +104,30 @@ class FixedTracker:
             torch.tensor(self._cuts(frames)),
             self.frame_size,
         )
+
+
+class RecordedTracker:
+    """A :class:`Tracker` that gives out a track made before, frame by frame.
+
+    Args:
+        track: of the whole video.
+    """
+
+    def __init__(self, track: FaceTrack) -> None:
+        self.frame_size = track.frame_size
+        self.found = int(track.visible.sum())
+        self._track = track
+        self._next = 0
+
+    def update(self, frames: torch.Tensor) -> FaceTrack:
+        start, self._next = self._next, self._next + len(frames)
+        if self._next > len(self._track) or tuple(frames.shape[1:3]) != self.frame_size:
+            raise InputError(
+                f"The face track is of {len(self._track)} frames of {self.frame_size[1]} x {self.frame_size[0]} pixels "
+                f"and does not fit this video (frame {self._next}: {frames.shape[2]} x {frames.shape[1]}); track the "
+                "face in this very video."
+            )
+        return self._track[start : self._next]
 
 
 class FaceTracker:

@@ -5,6 +5,7 @@ from .colour import Colour
 from .duration import DurationPolicy, Plan, frames_before
 from .extend import extended_frames
 from .info import VideoInfo, probe
+from .memory import MemoryReader
 from .reader import Frame, VideoReader
 from .retime import ClockGroup, clock_frames
 from .writer import VideoWriter, check_output
@@ -16,6 +17,7 @@ __all__ = [
     "Colour",
     "DurationPolicy",
     "Frame",
+    "MemoryReader",
     "Plan",
     "VideoInfo",
     "VideoReader",

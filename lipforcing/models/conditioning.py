@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 TextKV = list[tuple[Tensor, Tensor]]
+LATENT = 16  # channels of a latent
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,12 @@ class Conditioning:
         ref = self.ref_latent.expand(-1, -1, frames, -1, -1)
         mask = self.mouth_mask.to(ref.dtype).expand(batch, 1, frames, height, width)
         return torch.cat((ref, mask, self.masked_video, self.ref_sequence), dim=1)
+
+    @classmethod
+    def from_channels(cls, channels: Tensor, audio: Tensor, text: TextKV) -> Conditioning:
+        """The inverse of ``channels``: conditions of [B, 49, f, h, w], with ``audio`` and ``text`` as above."""
+        reference, mask, masked, sequence = channels.split((LATENT, 1, LATENT, LATENT), dim=1)
+        return cls(reference[:, :, :1], mask[0, 0, 0], masked, sequence, audio, text)
 
     def span(self, start: int, end: int) -> Conditioning:
         """The conditions of latent frames ``start`` to ``end`` (exclusive) of this span."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
+from lipforcing.errors import InputError
 from lipforcing.faces.align import TEMPLATE, box_matrix, full_frame_matrix
 from lipforcing.faces.landmarks import Face, anchors
-from lipforcing.faces.track import FaceTrack, FaceTracker, FixedTracker, choose
+from lipforcing.faces.track import FaceTrack, FaceTracker, FixedTracker, RecordedTracker, choose
 from lipforcing.faces.warp import transform
 
 SIZE = (90, 160)
@@ -151,3 +152,19 @@ def test_fixed_trackers():
     box = box_matrix(30, 20, 60, 55)
     assert torch.equal(FixedTracker(box).update(clip).matrices[2], box)
     assert len(FaceTrack.empty(SIZE)) == 0
+
+
+def test_recorded_track_is_given_out_frame_by_frame():
+    tracker = FixedTracker()
+    whole = tracker.update(torch.zeros(5, 20, 10, 3, dtype=torch.uint8))
+    recorded = RecordedTracker(whole)
+    first, second = (recorded.update(torch.zeros(n, 20, 10, 3, dtype=torch.uint8)) for n in (2, 3))
+    assert len(first) == 2 and torch.equal(FaceTrack.cat([first, second]).matrices, whole.matrices)
+    with pytest.raises(InputError, match="does not fit"):
+        recorded.update(torch.zeros(1, 20, 10, 3, dtype=torch.uint8))
+
+
+def test_recorded_track_of_another_size_is_refused():
+    whole = FixedTracker().update(torch.zeros(5, 20, 10, 3, dtype=torch.uint8))
+    with pytest.raises(InputError, match="10 x 20 pixels"):
+        RecordedTracker(whole).update(torch.zeros(1, 10, 20, 3, dtype=torch.uint8))

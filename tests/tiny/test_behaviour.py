@@ -23,7 +23,7 @@ UNSEEN_PEOPLE = 55_000_000
 def lip_sync(models: Models, crops: torch.Tensor, waveform: torch.Tensor, seed: int = 1) -> torch.Tensor:
     """Generated crops [T, 3, S, S] of source crops [T, 3, S, S]; T must fill whole chunks."""
     spans = [chunk_frames_span(c) for c in range(chunks_for_frames(len(crops)))]
-    audio = pack_audio(models, waveform, len(crops))
+    audio = pack_audio(models, models.audio(waveform, len(crops)))
     with torch.inference_mode():
         pieces = generate_faces(models, (crops[a:b] for a, b in spans), audio, seed)
         return torch.cat(list(pieces))
