@@ -1,0 +1,53 @@
+/** The meter of a node that makes frames: how far, how fast. Nothing happens on import. */
+
+import { Figures, html } from "./dom.js";
+import { duration, texts } from "./texts.js";
+
+export class Meter {
+  /** Where the node's output has the last run's numbers (nodes/progress.py). */
+  static output = "lipforcing_progress";
+  static height = 104;
+
+  constructor() {
+    this.count = html("span");
+    this.time = html("span");
+    this.bar = html("i");
+    this.figures = new Figures(["fps", "first", "realtime"]);
+    this.element = html(
+      "div",
+      "lipforcing-panel meter",
+      html("div", "line", this.count, this.time),
+      html("div", "bar", this.bar),
+      this.figures.element,
+    );
+    this.reset();
+  }
+
+  /** Back to before the first frame. */
+  reset() {
+    this.#draw(0, texts().idle, "", {});
+  }
+
+  /** Show numbers as `FrameNumbers` has them. */
+  show(numbers) {
+    const { done, total, fps, remaining_seconds } = numbers;
+    const say = texts();
+    const time = done < total ? say.left(duration(remaining_seconds)) : say.took(duration(done / fps));
+    this.#draw(done / total, say.frames(done, total), time, numbers);
+  }
+
+  /** The run ended before its last frame. */
+  stop() {
+    this.time.textContent = texts().stopped;
+  }
+
+  #draw(part, count, time, { fps, first_frame_seconds, realtime }) {
+    const say = texts();
+    this.bar.style.width = `${100 * part}%`;
+    this.count.textContent = count;
+    this.time.textContent = time;
+    this.figures.set("fps", fps?.toFixed(fps < 10 ? 1 : 0), say.fps);
+    this.figures.set("first", first_frame_seconds == null ? null : duration(first_frame_seconds), say.first);
+    this.figures.set("realtime", realtime == null ? null : `${realtime.toFixed(2)}×`, say.realtime);
+  }
+}

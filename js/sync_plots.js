@@ -1,0 +1,73 @@
+/** What the sync score node measured: figures and two curves. Nothing happens on import. */
+
+import { Figures, html, svg } from "./dom.js";
+import { texts } from "./texts.js";
+
+/** A curve in a box that stretches with the node; lines and dots keep their width, texts stay outside the drawing. */
+class Plot {
+  constructor() {
+    this.caption = html("figcaption");
+    this.drawing = svg("svg", { viewBox: "0 0 1 1", preserveAspectRatio: "none" });
+    this.high = html("span", "high");
+    this.low = html("span", "low");
+    this.ticks = html("div", "line ticks");
+    this.element = html("figure", "", this.caption, html("div", "box", this.drawing, this.high, this.low), this.ticks);
+  }
+
+  /** Draw `ys` over `xs` (ascending), with a dot at x = `mark` where that is not null. */
+  show(caption, xs, ys, mark, ticks) {
+    this.caption.textContent = caption;
+    const [low, high] = [Math.min(...ys), Math.max(...ys)];
+    const [left, right] = [xs[0], xs.at(-1)];
+    const x = (value) => (value - left) / (right - left || 1);
+    const y = (value) => 0.9 - (0.8 * (value - low)) / (high - low || 1);
+    const points = ys.map((value, index) => `${x(xs[index])},${y(value)}`);
+    this.drawing.replaceChildren(svg("polyline", { points: points.join(" ") }));
+    if (mark !== null) {
+      const [at, value] = [x(mark), y(ys[xs.indexOf(mark)])];
+      // A line without length and with round ends is a dot that does not stretch.
+      this.drawing.prepend(svg("path", { class: "guide", d: `M${at},0V1` }));
+      this.drawing.append(svg("path", { class: "dot", d: `M${at},${value}h0` }));
+    }
+    this.high.textContent = high.toFixed(1);
+    this.low.textContent = low.toFixed(1);
+    this.ticks.replaceChildren(...ticks.map((tick) => html("span", "", tick)));
+  }
+}
+
+export class SyncPlots {
+  /** Where the node's output has the report. */
+  static output = "lipforcing_sync";
+  static height = 190;
+  static grows = true;
+
+  constructor() {
+    this.title = html("span");
+    this.figures = new Figures(["confidence", "distance", "offset"]);
+    this.byOffset = new Plot();
+    this.byTime = new Plot();
+    this.plots = html("div", "plots", this.byOffset.element, this.byTime.element);
+    this.element = html("div", "lipforcing-panel", html("div", "line", this.title), this.figures.element, this.plots);
+    this.show({}, texts().unmeasured);
+  }
+
+  /**
+   * Show a report: `verdict` (why there are no figures, or null), `confidence`, `distance`, `offset` (frames of 40 ms,
+   * positive: audio ahead), `mean_distances` (31, audio shifted by -15 ... 15 frames), `curve` over `seconds`.
+   */
+  show({ verdict, confidence, distance, offset, mean_distances, curve, seconds }, title) {
+    const say = texts();
+    this.title.textContent = title ?? (verdict ? say.verdict(verdict) : say.inSync(offset));
+    this.figures.set("confidence", confidence?.toFixed(2), "Sync-C ↑");
+    this.figures.set("distance", distance?.toFixed(2), "Sync-D ↓");
+    this.figures.set("offset", offset?.toString(), say.offset);
+    this.plots.hidden = !(mean_distances?.length && curve?.length);
+    if (this.plots.hidden) return;
+    // A clip whose audio fits best when shifted by k frames is k frames off the other way.
+    const last = (mean_distances.length - 1) / 2;
+    const offsets = mean_distances.map((_, index) => index - last);
+    const distances = mean_distances.toReversed();
+    this.byOffset.show(say.byOffset, offsets, distances, offset ?? null, [-last, 0, `+${last}`]);
+    this.byTime.show(say.byTime, seconds, curve, null, ["0", seconds.at(-1).toFixed(1)]);
+  }
+}

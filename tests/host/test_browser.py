@@ -1,0 +1,157 @@
+"""The panels of `js/` in the real front end, in both of its renderers: workflow 1 is opened, run and reloaded.
+
+Screenshots are kept in the folder named by LIPFORCING_ARTIFACTS, else in pytest's temporary folder.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+from .browser import Browser, find_browser
+from .server import PACK, Server
+
+WORKFLOW = json.loads((PACK / "workflows" / "1_try_it_now.json").read_text(encoding="utf-8"))
+NODE = 2  # Lip Forcing Video to Video
+METER = "document.querySelector('.lipforcing-panel')"
+# The seeds differ so that the second renderer's run does not come from the cache.
+SEEDS = {"classic": 101, "vue": 102}
+
+# Where each renderer has the live picture: drawn on the canvas, or in the node's element.
+PREVIEW = {
+    "classic": f"app.rootGraph.getNodeById({NODE}).imgs?.[0]",
+    "vue": f"document.querySelector('[data-node-id=\"{NODE}\"] img')",
+}
+
+# Writes down what the panel shows and which pictures the node shows, as they change.
+RECORD = """
+window.seen = {meter: [], pictures: [], ended: false};
+new MutationObserver(() => seen.meter.push(%(meter)s.innerText))
+  .observe(%(meter)s, {subtree: true, childList: true, characterData: true});
+setInterval(() => {
+  const picture = %(preview)s;
+  const loaded = picture?.complete && picture.naturalWidth > 0;
+  if (loaded && seen.pictures.at(-1) !== picture.src) seen.pictures.push(picture.src);
+}, 50);
+comfyAPI.api.api.addEventListener("execution_success", () => { seen.ended = true });
+"""
+
+
+@pytest.fixture(scope="module")
+def artifacts(tmp_path_factory) -> Path:
+    named = os.environ.get("LIPFORCING_ARTIFACTS")
+    folder = Path(named) if named else tmp_path_factory.mktemp("screenshots")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@pytest.fixture(scope="module", params=["classic", "vue"])
+def renderer(request) -> str:
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def page(renderer, server: Server, tmp_path_factory):
+    """The front end with an empty graph."""
+    executable = find_browser()
+    if executable is None:
+        pytest.skip("no Chromium or Chrome found (set CHROMIUM_PATH)")
+    settings = {"Comfy.TutorialCompleted": True, "Comfy.Minimap.Visible": False}
+    server.request("/settings", {**settings, "Comfy.VueNodes.Enabled": renderer == "vue"})
+    browser = Browser(executable, tmp_path_factory.mktemp("browser"), size=(1500, 900))
+    try:
+        browser.open(f"http://127.0.0.1:{server.port}/")
+        wait_until_ready(browser)
+        yield browser
+    finally:
+        browser.close()
+
+
+def wait_until_ready(page: Browser) -> None:
+    page.wait_for("document.readyState === 'complete' && !!window.app?.isGraphReady", 120)
+    page.wait_for("!!window.comfyAPI?.api && app.extensions.some(({name}) => name === 'lipforcing.panels')", 120)
+
+
+def load(page: Browser, workflow: dict) -> None:
+    page.evaluate(f"app.loadGraphData({json.dumps(workflow)})")
+    page.wait_for(f"!!{METER}?.offsetParent")
+
+
+def errors(page: Browser) -> list[str]:
+    page.evaluate("1")  # collects what the console got meanwhile
+    loud = [line for line in page.console if line.startswith(("error", "exception"))]
+    return [line for line in loud if re.search("lip.?forcing", line, re.IGNORECASE)]
+
+
+@pytest.fixture(scope="module")
+def finished(page, renderer, artifacts) -> dict:
+    """Workflow 1, run to its end: the texts the meter showed and the addresses of the pictures, in order."""
+    workflow = json.loads(json.dumps(WORKFLOW))
+    workflow["nodes"][1]["widgets_values"][0] = SEEDS[renderer]
+    load(page, workflow)
+    page.evaluate(RECORD % {"meter": METER, "preview": PREVIEW[renderer]})
+    page.evaluate("app.queuePrompt(0, 1)")
+    page.wait_for("seen.pictures.length > 1", 120)
+    page.screenshot(artifacts / f"{renderer}_running.png")
+    page.wait_for("seen.ended", 300)
+    page.screenshot(artifacts / f"{renderer}_finished.png")
+    return page.evaluate("({meter: seen.meter, pictures: seen.pictures, last: %s.innerText})" % METER)  # noqa: UP031
+
+
+def frames_done(text: str) -> tuple[int, int] | None:
+    found = re.search(r"(\d+) / (\d+) frames", text)
+    return found and (int(found[1]), int(found[2]))
+
+
+def test_meter_moves_to_the_total(finished):
+    done = [frames_done(text) for text in finished["meter"] if frames_done(text)]
+    total = done[-1][1]
+    assert done == sorted(done) and len(set(done)) >= 3, done
+    assert total > 100 and frames_done(finished["last"]) == (total, total)
+
+
+def test_meter_shows_speed_and_first_frame(finished):
+    fps, first, realtime = re.findall(r"^([\d.]+)(?: s|\u00d7|)$", finished["last"], re.MULTILINE)
+    assert float(first) > 0
+    assert float(realtime) == pytest.approx(float(fps) / 25, abs=0.05)
+
+
+def test_finished_frames_are_seen_while_the_video_is_made(finished):
+    assert len(set(finished["pictures"])) >= 2
+    assert all(address.startswith("blob:") for address in finished["pictures"])
+
+
+def test_saved_workflow_and_prompt_know_nothing_of_the_panel(page, renderer, finished):
+    saved = page.evaluate(f"app.rootGraph.serialize().nodes.find(({{id}}) => id === {NODE}).widgets_values")
+    assert saved == [SEEDS[renderer], *WORKFLOW["nodes"][1]["widgets_values"][1:]]
+    prompt = page.evaluate(f"app.graphToPrompt().then(({{output}}) => Object.keys(output[{NODE}].inputs))")
+    assert sorted(prompt) == ["audio", "face", "fill", "length", "seed", "video"]
+
+
+def test_numbers_outlast_a_reload(page, renderer, finished, artifacts):
+    page.evaluate("new Promise((done) => setTimeout(done, 1500))")  # the front end saves its draft with a delay
+    page.call("Page.reload")
+    page.wait_for("!window.seen")
+    wait_until_ready(page)
+    page.wait_for(f"{METER}?.innerText === {json.dumps(finished['last'])}", 30)
+    page.screenshot(artifacts / f"{renderer}_reloaded.png")
+
+
+def test_numbers_are_kept_when_workflows_are_switched(page, finished):
+    page.evaluate("app.extensionManager.command.execute('Comfy.NewBlankWorkflow')")
+    page.wait_for(f"!{METER}")
+    page.evaluate("app.extensionManager.command.execute('Workspace.PreviousOpenedWorkflow')")
+    page.wait_for(f"{METER}?.innerText === {json.dumps(finished['last'])}", 30)
+
+
+def test_removing_the_node_removes_the_panel(page, finished):
+    page.evaluate(f"app.rootGraph.remove(app.rootGraph.getNodeById({NODE}))")
+    page.wait_for(f"!{METER}")
+
+
+def test_console_shows_no_error_of_the_pack(page, finished):
+    assert errors(page) == []
