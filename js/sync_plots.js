@@ -53,7 +53,7 @@ export class SyncPlots {
 
   /**
    * Show a report: `verdict` (why there are no figures, or null), `confidence`, `distance`, `offset` (frames of 40 ms,
-   * positive: audio ahead), `mean_distances` (31, audio shifted by -15 ... 15 frames), `curve` over `seconds`.
+   * positive: audio ahead), `mean_distances` (31, at the offsets -15 ... 15), `curve` over `seconds`.
    */
   show({ verdict, confidence, distance, offset, mean_distances, curve, seconds }, title) {
     const say = texts();
@@ -63,11 +63,9 @@ export class SyncPlots {
     this.figures.set("offset", offset?.toString(), say.offset);
     this.plots.hidden = !(mean_distances?.length && curve?.length);
     if (this.plots.hidden) return;
-    // A clip whose audio fits best when shifted by k frames is k frames off the other way.
     const last = (mean_distances.length - 1) / 2;
     const offsets = mean_distances.map((_, index) => index - last);
-    const distances = mean_distances.toReversed();
-    this.byOffset.show(say.byOffset, offsets, distances, offset ?? null, [-last, 0, `+${last}`]);
+    this.byOffset.show(say.byOffset, offsets, mean_distances, offset ?? null, [-last, 0, `+${last}`]);
     this.byTime.show(say.byTime, seconds, curve, null, ["0", seconds.at(-1).toFixed(1)]);
   }
 }
