@@ -3,5 +3,18 @@
 from .model import SyncNet, SyncNetConfig
 from .report import SyncFigures, SyncReport, Verdict
 from .score import Scorer, score
+from .video import FaceScore, VideoScore, score_pictures, score_video
 
-__all__ = ["Scorer", "SyncFigures", "SyncNet", "SyncNetConfig", "SyncReport", "Verdict", "score"]
+__all__ = [
+    "FaceScore",
+    "Scorer",
+    "SyncFigures",
+    "SyncNet",
+    "SyncNetConfig",
+    "SyncReport",
+    "Verdict",
+    "VideoScore",
+    "score",
+    "score_pictures",
+    "score_video",
+]

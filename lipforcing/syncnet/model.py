@@ -18,19 +18,21 @@ WINDOW_CEPSTRA = (13, 20)  # cepstra x MFCC frames (10 ms each) that one embeddi
 
 @dataclass(frozen=True)
 class SyncNetConfig:
-    """Sizes of a SyncNet.
+    """Sizes of a SyncNet, and the crop it was trained on.
 
     Attributes:
         image_size: height and width in pixels of the lip network's input.
         lip_channels: channels after each of its six convolutions; the last equals the width of its head.
         audio_channels: the same for the audio network.
         embedding: length of the embeddings.
+        aligned: whether it was trained on the pipeline's aligned face crop, not on the square around the face.
     """
 
     image_size: int
     lip_channels: tuple[int, int, int, int, int, int]
     audio_channels: tuple[int, int, int, int, int, int]
     embedding: int
+    aligned: bool = False
 
     @classmethod
     def v2(cls) -> SyncNetConfig:
@@ -40,7 +42,7 @@ class SyncNetConfig:
     @classmethod
     def tiny(cls) -> SyncNetConfig:
         """The one of the tiny model family: 0.5 M parameters, 96 px."""
-        return cls(96, (24, 48, 64, 64, 64, 128), (16, 32, 64, 64, 64, 128), 128)
+        return cls(96, (24, 48, 64, 64, 64, 128), (16, 32, 64, 64, 64, 128), 128, aligned=True)
 
 
 class SyncNet(nn.Module):

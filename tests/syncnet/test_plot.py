@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from itertools import pairwise
 
 import pytest
 import torch
@@ -56,7 +57,7 @@ def test_reports_of_any_length_are_drawn(windows):
 def test_ticks_are_round_few_and_inside(low, high):
     values = ticks(low, high, 5)
     assert 2 <= len(values) <= 6 and low - 1e-9 <= values[0] and values[-1] <= high + 1e-9
-    steps = {round((b - a) / (high - low), 6) for a, b in zip(values, values[1:])}
+    steps = {round((b - a) / (high - low), 6) for a, b in pairwise(values)}
     assert len(steps) == 1
 
 
