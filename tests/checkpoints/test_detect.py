@@ -119,4 +119,8 @@ def test_published_sizes(golden_json):
         keys = golden_json(name)["keys"]
         source = Held({key["name"]: torch.empty(key["shape"], device="meta") for key in keys})
         assert identify(source).kind is Kind.STUDENT
-        assert wan_config(source, OwnMetadata()).num_heads == heads
+        config = wan_config(source, OwnMetadata())
+        assert config.num_heads == heads
+        # What no shape shows (model-and-inference fact sheet 1.1).
+        assert (config.eps, config.text_len) == (1e-6, 512)
+        assert list(config.audio_blocks) == list(range(2, config.num_layers // 2 + 1))

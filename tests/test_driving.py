@@ -1,0 +1,105 @@
+"""What the pipeline gives the network to see: goldens README 1.2 lists how expensive each mix-up is.
+
+The network itself is held to the reference in tests/models; here it is what reaches it.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import pytest
+import torch
+
+from lipforcing import pipeline
+from lipforcing.faces.mask import latent_mask, pixel_mask
+from lipforcing.faces.track import FixedTracker
+from lipforcing.media import Audio, VideoReader, VideoWriter
+from lipforcing.models import Conditioning
+from lipforcing.pipeline import Models, generate_latents, pack_audio, sync_file
+from lipforcing.tiny import family
+
+SIZE = family.CROP_SIZE
+CHUNKS = (9, 12)
+
+
+@pytest.fixture(scope="module")
+def models() -> Models:
+    return family.models()
+
+
+@pytest.fixture(scope="module")
+def crops() -> torch.Tensor:
+    """Clip [21, 3, S, S] that differs in every place and frame."""
+    generator = torch.Generator().manual_seed(0)
+    coarse = torch.rand(sum(CHUNKS), 3, 8, 8, generator=generator) * 2 - 1
+    return torch.nn.functional.interpolate(coarse, (SIZE, SIZE), mode="bilinear")
+
+
+@pytest.fixture
+def seen(models, crops, monkeypatch) -> list[Conditioning]:
+    """Conditions of every chunk, on their way to the sampler."""
+    monkeypatch.setattr(pipeline, "sample_causal", lambda stream, conditions, noise, sigmas: conditions)
+    features = torch.randn(sum(CHUNKS), models.audio.feature_dim, generator=torch.Generator().manual_seed(1))
+    with torch.inference_mode():
+        return list(generate_latents(models, crops.split(CHUNKS), pack_audio(models, features), seed=0))
+
+
+def encoded(models, crops, mouth_value=None) -> torch.Tensor:
+    """Latents [1, 16, 6, S / 8, S / 8] of the whole clip in one call, the mouth painted over if a value is given."""
+    video = crops.transpose(0, 1)[None].clone()
+    if mouth_value is not None:
+        video[..., pixel_mask(SIZE, SIZE)] = mouth_value
+    with torch.inference_mode():
+        return models.codec.encode_stream()(video)
+
+
+def test_mask_is_one_where_the_mouth_is_generated(seen):
+    rows = SIZE // 8
+    for conditions in seen:
+        assert torch.equal(conditions.mouth_mask, latent_mask(rows, rows).float())
+        assert conditions.mouth_mask[: rows // 4].sum() == 0  # forehead
+        assert conditions.mouth_mask[rows // 2 : 3 * rows // 4, rows // 2].all()  # mouth
+
+
+def test_reference_is_the_clip_and_masked_is_the_clip_with_a_grey_mouth(models, crops, seen):
+    for name, mouth in (("ref_sequence", None), ("masked_video", 0.0)):
+        found = torch.cat([getattr(conditions, name) for conditions in seen], dim=2)
+        torch.testing.assert_close(found, encoded(models, crops, mouth), rtol=0, atol=1e-4)
+    assert (encoded(models, crops) - encoded(models, crops, 0.0)).abs().mean() > 0.05
+
+
+def test_reference_latent_is_the_first_of_the_clip(models, crops, seen):
+    for conditions in seen:
+        torch.testing.assert_close(conditions.ref_latent, encoded(models, crops)[:, :, :1], rtol=0, atol=1e-4)
+
+
+def test_every_chunk_gets_its_own_audio(models, seen):
+    features = torch.randn(sum(CHUNKS), models.audio.feature_dim, generator=torch.Generator().manual_seed(1))
+    with torch.inference_mode():
+        whole = models.student.embed_audio(features[None])
+    torch.testing.assert_close(torch.cat([conditions.audio for conditions in seen], dim=1), whole, rtol=0, atol=1e-4)
+
+
+def test_audio_row_belongs_to_the_frame_of_its_time(models, tmp_path, monkeypatch):
+    """A click in one frame's time is in that frame's row of the features that reach the network."""
+    frame, frames = 14, 25
+    waveform = torch.zeros(1, 16_000)
+    waveform[0, 640 * frame : 640 * (frame + 1)] = 0.9 * torch.sin(torch.arange(640) / 3)
+    with VideoWriter(tmp_path / "in.mkv", 32, 32, Fraction(25)) as writer:
+        for n in range(frames):
+            writer.write(torch.full((32, 32, 3), 9 * n, dtype=torch.uint8), n / 25)
+    packed = []
+
+    class Stop(Exception):
+        pass
+
+    def pack(_models, features):
+        packed.append(features)
+        raise Stop
+
+    monkeypatch.setattr(pipeline, "pack_audio", pack)
+    with VideoReader(tmp_path / "in.mkv") as video, pytest.raises(Stop):
+        sync_file(models, video, Audio(waveform, 16_000), tmp_path / "out.mkv", FixedTracker())
+    quiet = models.audio(torch.zeros(16_000), len(packed[0]))
+    changed = (packed[0] - quiet).abs().sum(1)
+    assert changed.argmax() == frame and not changed[: frame - 2].any() and not changed[frame + 3 :].any()
