@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from .faces import LipForcingComposite, LipForcingFaceTrack
+from .loaders import LipForcingStudentLoader, LipForcingTeacherLoader, LipForcingTinyVAE
 from .node_api import ComfyExtension, io
 from .samples import LipForcingSample
+from .sampling import LipForcingCausalSampler, LipForcingConditioning, LipForcingSchedule
+from .speech import LipForcingAudioEncode
+from .syncnet import LipForcingSyncNetLoader, LipForcingSyncScore
 from .video_to_video import LipForcingVideoToVideo
 
 
@@ -11,4 +16,18 @@ class LipForcingExtension(ComfyExtension):
     """What the host loads: the list of nodes."""
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
-        return [LipForcingVideoToVideo, LipForcingSample]
+        return [
+            LipForcingVideoToVideo,
+            LipForcingSample,
+            LipForcingStudentLoader,
+            LipForcingTeacherLoader,
+            LipForcingTinyVAE,
+            LipForcingAudioEncode,
+            LipForcingFaceTrack,
+            LipForcingConditioning,
+            LipForcingSchedule,
+            LipForcingCausalSampler,
+            LipForcingComposite,
+            LipForcingSyncNetLoader,
+            LipForcingSyncScore,
+        ]

@@ -82,11 +82,25 @@ def model_path(category: str, name: str) -> str | None:
     return folder_paths.get_full_path(category, name)
 
 
+def model_names(category: str) -> list[str]:
+    """Names of the files in the host's model folders of `category`, as its own loaders show them."""
+    import folder_paths
+
+    return folder_paths.get_filename_list(category)
+
+
 def model_folder(category: str) -> str:
     """The first of the host's model folders of `category`: where to tell the user to put a file."""
     import folder_paths
 
     return folder_paths.get_folder_paths(category)[0]
+
+
+def blocked(message: str) -> Any:
+    """A value for an output that has none: whatever is connected to it does not run and shows `message`."""
+    from comfy_execution.graph import ExecutionBlocker
+
+    return ExecutionBlocker(message)
 
 
 def compute_device() -> Any:

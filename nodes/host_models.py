@@ -188,6 +188,12 @@ def _model_classes() -> tuple[type, type]:
                     f"The latent has frames, height, width {list(latent.shape[2:])}, the conditioning "
                     f"{list(channels.shape[2:])}; use the latent that Lip Forcing Conditioning gives."
                 )
+            width = self.lipforcing.config.audio_dim
+            if kwargs[AUDIO].shape[-1] != width:
+                raise InputError(
+                    f"The speech in the conditioning has {kwargs[AUDIO].shape[-1]} numbers per frame, the model takes "
+                    f"{width}; tiny models go with an open audio_encoder, released ones with wav2vec2-base-960h."
+                )
             out["c_concat"] = comfy.conds.CONDNoiseShape(channels)
             out["c_crossattn"] = comfy.conds.CONDRegular(kwargs["cross_attn"])
             out["audio"] = comfy.conds.CONDRegular(kwargs[AUDIO])
@@ -221,6 +227,30 @@ def prompt_for(config: WanConfig, text: Tensor) -> Tensor:
     if text.shape[1] > config.text_len:
         raise InputError(f"The prompt has {text.shape[1]} tokens, at most {config.text_len} fit; shorten it.")
     return F.pad(text, (0, 0, 0, config.text_len - text.shape[1]))
+
+
+def prompt_of(conditioning: list | None, config: WanConfig) -> Tensor:
+    """The prompt of a CONDITIONING, or none, as the network takes it: [1, text_len, text_dim].
+
+    Raises:
+        InputError: the model needs a prompt and there is none, or see `prompt_for`.
+    """
+    import torch
+
+    if conditioning is None:
+        if config.text_len > 1:
+            raise InputError(
+                'The model needs a prompt: encode "a person talking" with CLIP Text Encode (umt5_xxl, type wan) and '
+                "connect it to positive."
+            )
+        return torch.zeros(1, config.text_len, config.text_dim)
+    return prompt_for(config, conditioning[0][0])
+
+
+def with_face(conditioning: list | None, channels: Tensor, audio: Tensor) -> list:
+    """CONDITIONING with the teacher's face and speech added to each entry; None counts as one without a prompt."""
+    entries = [[channels.new_zeros(1, 1, 1), {}]] if conditioning is None else conditioning
+    return [[text, {**options, CHANNELS: channels, AUDIO: audio}] for text, options in entries]
 
 
 class RunningStudent:
@@ -342,6 +372,8 @@ def codec_of(vae: Any) -> HostCodec:
     from ..lipforcing.codecs.taehv import TAEHV, taew2_1
     from ..lipforcing.codecs.tiny import TinyCodec
     from ..lipforcing.codecs.wan_vae import WanVAE, WanVAEConfig
+    from ..lipforcing.pipeline import RELEASED_CROP_SIZE
+    from ..lipforcing.tiny import family
 
     theirs, meta = vae.first_stage_model, torch.device("meta")
     if isinstance(theirs, TinyCodec):
@@ -358,7 +390,7 @@ def codec_of(vae: Any) -> HostCodec:
             f"The VAE input holds {type(theirs).__name__}; connect wan_2.1_vae.safetensors or taew2_1.safetensors "
             "(VAE Loader), or Lip Forcing Tiny VAE for the tiny model."
         )
-    return HostCodec(codec, vae)
+    return HostCodec(codec, vae, family.CROP_SIZE if codec is theirs else RELEASED_CROP_SIZE)
 
 
 def _without_padding(layer: nn.Module) -> nn.Module:
@@ -386,10 +418,12 @@ class HostCodec:
 
     Attributes:
         patcher: what has to be loaded while streams run.
+        crop_size: edge in pixels of the face crops that its models work on.
     """
 
-    def __init__(self, codec: VideoCodec, vae: Any) -> None:
+    def __init__(self, codec: VideoCodec, vae: Any, crop_size: int) -> None:
         self.codec = codec
+        self.crop_size = crop_size
         self.patcher = vae.patcher
         self.latent_channels, self.spatial_factor = codec.latent_channels, codec.spatial_factor
         self._dtype = vae.vae_dtype
@@ -402,6 +436,72 @@ class HostCodec:
 
     def _casting(self, stream: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
         return lambda x: stream(x.to(self._dtype)).to(x.dtype)
+
+
+def vae_of(codec: nn.Module) -> Any:
+    """A codec of ours as the host's VAE, for its encode and decode nodes as well as for ours."""
+    return _vae_class()(codec)
+
+
+@functools.lru_cache(maxsize=1)
+def _vae_class() -> type:
+    import comfy.latent_formats
+    import comfy.model_management as management
+    import comfy.model_patcher
+    import comfy.sd
+    import torch
+
+    from ..lipforcing.codecs import base
+    from ..lipforcing.timeline import frames_for_latents, latents_for_frames
+
+    class CodecVAE(comfy.sd.VAE):
+        """The host recognises its own VAEs by their keys, which ours are not among; so nothing of its set-up runs."""
+
+        def __init__(self, codec: nn.Module) -> None:
+            self.first_stage_model = codec
+            self.device = management.vae_device()
+            self.output_device = management.intermediate_device()
+            self.vae_dtype = next(codec.parameters()).dtype
+            self.patcher = comfy.model_patcher.ModelPatcher(
+                codec, load_device=self.device, offload_device=management.vae_offload_device()
+            )
+            self.latent_channels, self.latent_dim, self.output_channels = codec.latent_channels, 3, 3
+            factor = codec.spatial_factor
+            self.upscale_ratio = (frames_for_latents, factor, factor)
+            self.downscale_ratio = (latents_for_frames, factor, factor)
+            self.upscale_index_formula = self.downscale_index_formula = (4, factor, factor)
+            self.format = comfy.latent_formats.Wan21()
+            self.crop_input, self.not_video, self.extra_1d_channel, self.size = True, False, None, None
+
+        @torch.inference_mode()
+        def encode(self, pixel_samples):
+            """IMAGE [T, H, W, C] or [1, T, H, W, C] in [0, 1] to a latent [1, 16, t, H/8, W/8] as the host keeps it."""
+            management.load_models_gpu([self.patcher])
+            frames = pixel_samples.reshape(-1, *pixel_samples.shape[-3:])[..., :3]
+            factor = self.first_stage_model.spatial_factor
+            height, width = (side // factor * factor for side in frames.shape[1:3])
+            frames = frames[: frames_for_latents(latents_for_frames(len(frames))), :height, :width]
+            video = frames.permute(3, 0, 1, 2)[None].to(self.device, self.vae_dtype) * 2 - 1
+            return self.format.process_out(base.encode(self.first_stage_model, video).to(self.output_device))
+
+        @torch.inference_mode()
+        def decode(self, samples_in, *_, **__):
+            """The inverse of `encode`: [1, T, H, W, 3]."""
+            management.load_models_gpu([self.patcher])
+            latents = self.format.process_in(samples_in.to(self.device, self.vae_dtype))
+            video = base.decode(self.first_stage_model, latents)
+            return (video.permute(0, 2, 3, 4, 1).float() + 1).div(2).to(self.output_device)
+
+        def encode_tiled(self, pixel_samples, *_, **__):
+            """As `encode`: the codec is small."""
+            return self.encode(pixel_samples)
+
+        decode_tiled = decode
+
+        def get_sd(self):
+            return self.first_stage_model.state_dict()
+
+    return CodecVAE
 
 
 class HostAudioEncoder:
@@ -418,14 +518,24 @@ class HostAudioEncoder:
 
         ours = Wav2Vec2(Wav2Vec2Config.base_960h(), window_seconds, device=torch.device("meta"))
         self._encoder = encoder
-        self._network = graft(ours, encoder.model, lambda layer: layer, "wav2vec2-base-960h")
+        self.network = graft(ours, encoder.model, lambda layer: layer, "wav2vec2-base-960h")
         self.feature_dim = ours.feature_dim
 
     def __call__(self, waveform: Tensor, frames: int) -> Tensor:
         import comfy.model_management
 
         comfy.model_management.load_models_gpu([self._encoder.patcher])
-        return self._network(waveform.to(self._encoder.load_device), frames)
+        return self.network(waveform.to(self._encoder.load_device), frames)
+
+
+def patcher_of(network: nn.Module) -> Any:
+    """A small network of ours, of plain layers, under the host's memory management."""
+    import comfy.model_management as management
+    import comfy.model_patcher
+
+    return comfy.model_patcher.ModelPatcher(
+        network, load_device=management.get_torch_device(), offload_device=management.unet_offload_device()
+    )
 
 
 def load_together(patchers: Iterable[Any]) -> None:

@@ -87,3 +87,20 @@ class FrameProgress:
         speed = done / seconds
         realtime = speed / self._frame_rate if self._frame_rate else None
         return FrameNumbers(done, total, speed, self._first, realtime, (total - done) / speed)
+
+
+class StepProgress:
+    """Moves the bar of a node that has no picture to show. Every call is a cancel point.
+
+    Args:
+        total: number of steps, as far as known.
+    """
+
+    def __init__(self, total: int) -> None:
+        self._done, self._total = 0, total
+        self._report = host.progress_bar()
+
+    def step(self, count: int = 1) -> None:
+        """So many more steps are done."""
+        self._done += count
+        self._report(self._done, max(self._done, self._total), None)

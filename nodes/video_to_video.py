@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from . import host
+from . import host, sockets
+from .engine import running_models
 from .node_api import io
 from .progress import FrameProgress
-from .values import audio_of, face_tracker
+from .speech import ear
+from .tracked import open_reader, tracker_of
+from .values import audio_of
 
 
 class LipForcingVideoToVideo(io.ComfyNode):
@@ -66,6 +69,53 @@ class LipForcingVideoToVideo(io.ComfyNode):
                         "loop: repeat from the start. hold: keep the last frame."
                     ),
                 ),
+                io.Model.Input("model", optional=True, tooltip="The student. Open: the tiny one that is built in."),
+                io.Vae.Input(
+                    "vae", optional=True, tooltip="wan_2.1_vae for the released student. Open: the tiny codec."
+                ),
+                io.Vae.Input(
+                    "decoder",
+                    optional=True,
+                    tooltip="Another VAE to decode with, such as taew2_1, which is many times faster. Open: vae.",
+                ),
+                io.AudioEncoder.Input(
+                    "audio_encoder",
+                    optional=True,
+                    tooltip="wav2vec2-base-960h for the released student. Open: the tiny family's ear.",
+                ),
+                io.Conditioning.Input(
+                    "positive",
+                    optional=True,
+                    tooltip='Prompt from Wan\'s text encoder: "a person talking". The tiny student takes none.',
+                ),
+                io.Sigmas.Input("sigmas", optional=True, tooltip="Noise levels. Open: those the student was made for."),
+                sockets.FaceLandmarks.Input(
+                    "face_landmarks",
+                    optional=True,
+                    tooltip=(
+                        "Landmarks of the host's Detect Face Landmarks (MediaPipe) for every frame of this video: the "
+                        "alignment that the released models were trained with."
+                    ),
+                ),
+                io.BoundingBox.Input(
+                    "bboxes",
+                    optional=True,
+                    force_input=True,
+                    tooltip="Face boxes, one list per frame, or a single box for a face that stays where it is.",
+                ),
+                io.Float.Input(
+                    "window_seconds",
+                    default=0.0,
+                    min=0.0,
+                    max=600.0,
+                    step=1.0,
+                    optional=True,
+                    advanced=True,
+                    tooltip=(
+                        "How much audio the released student's ear attends to at once, 0 to 600 seconds; 0 is all, as "
+                        "it was trained. Memory grows with the square of it, so for many minutes choose 30 or more."
+                    ),
+                ),
             ],
             outputs=[io.Video.Output("synced_video", display_name="video", tooltip="The video with the new speech.")],
             hidden=[io.Hidden.unique_id],
@@ -74,16 +124,36 @@ class LipForcingVideoToVideo(io.ComfyNode):
 
     @classmethod
     def execute(
-        cls, video, audio, seed: int, face: str, length: str = "audio", fill: str = "pingpong"
+        cls,
+        video,
+        audio,
+        seed: int,
+        face: str,
+        length: str = "audio",
+        fill: str = "pingpong",
+        model=None,
+        vae=None,
+        decoder=None,
+        audio_encoder=None,
+        positive=None,
+        sigmas=None,
+        face_landmarks=None,
+        bboxes=None,
+        window_seconds: float = 0.0,
     ) -> io.NodeOutput:
-        from ..lipforcing.media import DurationPolicy, VideoReader
+        from ..lipforcing.media import DurationPolicy
         from ..lipforcing.pipeline import SyncOptions, sync_file
-        from ..lipforcing.tiny import family
 
-        models = family.models(host.compute_device())
         options = SyncOptions(seed, DurationPolicy(length, fill))
         result = host.temp_path("synced", ".mp4")
-        with host.video_source(video) as source, VideoReader(source.file, source.start, source.duration) as reader:
-            progress = FrameProgress(cls.hidden.unique_id, float(reader.info.frame_rate))
-            sync_file(models, reader, audio_of(audio), result, face_tracker(face), options, progress)
+        sound = audio_of(audio)
+        with (
+            open_reader(video) as reader,
+            running_models(model, vae, decoder, positive, sigmas, ear(audio_encoder, window_seconds)) as models,
+        ):
+            info = reader.info
+            frames = info.frame_count or round(info.duration * info.frame_rate)
+            tracker = tracker_of(face, face_landmarks, bboxes, frames, fill)
+            progress = FrameProgress(cls.hidden.unique_id, float(info.frame_rate))
+            sync_file(models, reader, sound, result, tracker, options, progress)
         return io.NodeOutput(host.video_from_file(result), ui=progress.ui())

@@ -80,6 +80,11 @@ def box_matrix(x0: float, y0: float, x1: float, y1: float) -> torch.Tensor:
     return _scale_about((x0 + x1) / 2, (y0 + y1) / 2, scale, *BOX_CENTRE)
 
 
+def box_points(x0: float, y0: float, x1: float, y1: float) -> torch.Tensor:
+    """Where the anchors lie in the image for a face whose box is known (``box_matrix``): [3, 2]."""
+    return transform(invert(box_matrix(x0, y0, x1, y1)[None])[0], TEMPLATE)
+
+
 def _scale_about(x: float, y: float, scale: float, to_x: float, to_y: float) -> torch.Tensor:
     return torch.tensor([[scale, 0.0, to_x - scale * x], [0.0, scale, to_y - scale * y]])
 

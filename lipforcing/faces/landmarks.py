@@ -61,6 +61,8 @@ ANCHORS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
     "yunet5": _yunet_anchors,
     # MediaPipe face mesh, with or without the ten iris points (alignment.md)
     "mediapipe478": _means((70, 63, 105, 66, 107), (336, 296, 334, 293, 300), (195, 5, 4, 48, 278)),
+    # the anchors themselves
+    "anchors": lambda points: points,
     # InsightFace 2d106det, the layout the released weights were prepared with (fact sheet 7.3)
     "insightface106": _means((43, 48, 49, 51, 50), range(101, 106), (74, 77, 83, 86)),
 }

@@ -3,7 +3,7 @@
 from .audio import Audio, AudioSource, read_audio, read_mono16k
 from .colour import Colour
 from .duration import DurationPolicy, Plan, frames_before
-from .extend import extended_frames
+from .extend import extended_frames, frame_order
 from .info import VideoInfo, probe
 from .memory import MemoryReader
 from .reader import Frame, VideoReader
@@ -25,6 +25,7 @@ __all__ = [
     "check_output",
     "clock_frames",
     "extended_frames",
+    "frame_order",
     "frames_before",
     "probe",
     "read_audio",

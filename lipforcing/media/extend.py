@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from itertools import count
+from itertools import count, cycle, repeat
 
 from .duration import TOLERANCE, Fill, Plan
 from .reader import Frame, VideoReader
@@ -44,6 +44,15 @@ def endless_frames(reader: VideoReader, fill: Fill) -> Iterator[Frame]:
             yield replace(last, time=last.time + times * interval)
     else:
         yield from _bounced(reader)
+
+
+def frame_order(count: int, fill: Fill) -> Iterator[int]:
+    """Numbers of the source frames that ``endless_frames`` gives of a video of ``count`` frames, without end."""
+    yield from range(count)
+    if fill == "hold" or count == 1:
+        yield from repeat(count - 1)
+    turn = range(count) if fill == "loop" else [*range(count - 2, -1, -1), *range(1, count)]
+    yield from cycle(turn)
 
 
 def _looped(reader: VideoReader, period: float) -> Iterator[Frame]:

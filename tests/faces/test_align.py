@@ -12,6 +12,7 @@ from lipforcing.faces.align import (
     CROP_SIZE,
     TEMPLATE,
     box_matrix,
+    box_points,
     centred_matrix,
     crop_faces,
     full_frame_matrix,
@@ -140,3 +141,8 @@ def test_face_box_keeps_proportions_and_fills_the_expected_part():
 def test_an_empty_box_is_refused():
     with pytest.raises(InputError, match="10,20,10,40"):
         box_matrix(10, 20, 10, 40)
+
+
+def test_anchors_of_a_box_land_on_the_template():
+    box = (30.0, 20.0, 90.0, 110.0)
+    assert torch.allclose(transform(box_matrix(*box), box_points(*box)), TEMPLATE, atol=1e-3)

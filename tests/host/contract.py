@@ -264,10 +264,18 @@ def main(host_folder: str, base: str, pack: str) -> None:
 
     enter_host(host_folder, base)
     report = {"load": load_pack(pack), "checks": {}}
-    for name, check in CHECKS.items():
+    sys.path.append(str(Path(__file__).parent))
+    import contract_models
+    import torch
+
+    models = contract_models.engine("nodes.host_models")
+    checks = {name: (check, adapter()) for name, check in CHECKS.items()}
+    checks |= {name: (check, models) for name, check in contract_models.CHECKS.items()}
+    for name, (check, module) in checks.items():
         with tempfile.TemporaryDirectory() as folder:
             try:
-                check(adapter(), Path(folder))
+                with torch.inference_mode():  # as the host runs its nodes
+                    check(module, Path(folder))
                 report["checks"][name] = ""
             except Exception:
                 report["checks"][name] = traceback.format_exc()

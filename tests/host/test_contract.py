@@ -1,4 +1,4 @@
-"""The pack loads inside a real host without touching it, and every function of `nodes/host.py` does what it says."""
+"""The pack loads inside a real host without touching it, and every function of its boundary does what it says."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from .contract import CHECKS
+from . import contract, contract_models
 from .server import PACK_FOLDER, make_base, server_environment
 
 
@@ -24,7 +24,7 @@ def report(host, host_python, tmp_path_factory) -> dict:
     return json.loads(lines[0].removeprefix("REPORT"))
 
 
-@pytest.mark.parametrize("name", CHECKS)
+@pytest.mark.parametrize("name", [*contract.CHECKS, *contract_models.CHECKS])
 def test_host_function(report, name):
     assert report["checks"][name] == "", report["checks"][name]
 

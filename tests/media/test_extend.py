@@ -9,7 +9,8 @@ import torch
 
 from lipforcing.media import extend
 from lipforcing.media.duration import DurationPolicy
-from lipforcing.media.extend import endless_frames, extended_frames
+from lipforcing.media.extend import endless_frames, extended_frames, frame_order
+from lipforcing.media.memory import MemoryReader
 from lipforcing.media.reader import VideoReader
 
 from .clips import number_of, numbered, write_video
@@ -108,3 +109,11 @@ def test_files_without_usable_timestamps_still_run_backwards(tmp_path):
     frames = list(islice(endless_frames(VideoReader(path), "pingpong"), 70))
     assert [number_of(frame.image) for frame in frames] == expected_order(30, "pingpong", 70)
     assert all(one.time < other.time for one, other in pairwise(frames))
+
+
+@pytest.mark.parametrize("fill", ["pingpong", "loop", "hold"])
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_frame_order_is_that_of_the_frames(fill, count):
+    images = torch.arange(count, dtype=torch.uint8).view(-1, 1, 1, 1).expand(-1, 2, 2, 3)
+    frames = islice(endless_frames(MemoryReader(images, 25), fill), 3 * count + 2)
+    assert [frame.index for frame in frames] == list(islice(frame_order(count, fill), 3 * count + 2))

@@ -28,8 +28,8 @@ _OPTIONS = {
 }
 
 
-def _input_class(io_type: str) -> type:
-    allowed = _OPTIONS.get(io_type, _COMMON)
+def _input_class(io_type: str, allowed: set[str] | None = None) -> type:
+    allowed = allowed or _OPTIONS.get(io_type, _COMMON)
 
     class Input:
         def __init__(self, id: str, **options):
@@ -54,9 +54,9 @@ def _output_class(io_type: str) -> type:
     return Output
 
 
-def _comfy_type(io_type: str):
+def _comfy_type(io_type: str, allowed: set[str] | None = None):
     return types.SimpleNamespace(
-        io_type=io_type, Type=object, Input=_input_class(io_type), Output=_output_class(io_type)
+        io_type=io_type, Type=object, Input=_input_class(io_type, allowed), Output=_output_class(io_type)
     )
 
 
@@ -91,15 +91,30 @@ class NodeOutput:
         self.args, self.ui = args, ui
 
 
+class MultiType:
+    """One socket for values of several types."""
+
+    class Input(_input_class("MULTI")):
+        def __init__(self, id, types, **options):
+            super().__init__(id, **options)
+            self.io_type = ",".join(kind.io_type for kind in types)
+
+
 def _io() -> types.SimpleNamespace:
     names = ["Boolean", "Int", "Float", "String", "Combo", "Image", "Mask", "Latent", "Audio", "Video", "Model", "Vae"]
     names += ["Clip", "Conditioning", "Sigmas"]
     known = {name: _comfy_type(name.upper()) for name in names}
     known["AudioEncoder"] = _comfy_type("AUDIO_ENCODER")
-    known["BoundingBox"] = _comfy_type("BOUNDING_BOX")
+    known["BoundingBox"] = _comfy_type("BOUNDING_BOX", _WIDGET)
     hidden = types.SimpleNamespace(unique_id="UNIQUE_ID", prompt="PROMPT", extra_pnginfo="EXTRA_PNGINFO")
     return types.SimpleNamespace(
-        **known, Custom=_comfy_type, Schema=Schema, ComfyNode=ComfyNode, NodeOutput=NodeOutput, Hidden=hidden
+        **known,
+        MultiType=MultiType,
+        Custom=_comfy_type,
+        Schema=Schema,
+        ComfyNode=ComfyNode,
+        NodeOutput=NodeOutput,
+        Hidden=hidden,
     )
 
 
@@ -109,6 +124,9 @@ def load_pack() -> types.ModuleType:
         return sys.modules[LOADED_AS]
     latest = types.ModuleType("comfy_api.latest")
     latest.ComfyExtension, latest.io = ComfyExtension, _io()
+    folders = types.ModuleType("folder_paths")
+    folders.get_filename_list = lambda category: []
+    sys.modules.setdefault("folder_paths", folders)
     sys.modules.setdefault("comfy_api", types.ModuleType("comfy_api"))
     sys.modules.setdefault("comfy_api.latest", latest)
     spec = importlib.util.spec_from_file_location(LOADED_AS, PACK / "__init__.py")

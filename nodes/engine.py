@@ -1,0 +1,74 @@
+"""From what is connected to a node to the engine's models."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from ..lipforcing.errors import InputError
+
+if TYPE_CHECKING:
+    from ..lipforcing.audio.base import AudioEncoder, AudioFeatures
+    from ..lipforcing.models import WanConfig
+    from ..lipforcing.pipeline import Models
+
+
+@contextlib.contextmanager
+def running_models(model, vae, decoder, positive, sigmas, listener: AudioEncoder | None = None) -> Iterator[Models]:
+    """The engine's `Models` over the host's MODEL, VAE, VAE, CONDITIONING and SIGMAS.
+
+    All may be None: model and codec then are those of the tiny family, `decoder` is the `vae`, the prompt none and the
+    schedule the student's own. Weights are loaded when first used. `listener`: the audio encoder, where one is needed.
+
+    Raises:
+        InputError: something that does not fit the student; names the input.
+    """
+    from ..lipforcing.pipeline import Models
+    from ..lipforcing.tiny import family
+    from . import host_models
+    from .sampling import checked_sigmas
+
+    if model is None:
+        model = tiny_student()
+    info = host_models.model_info(model, "a Lip Forcing student")
+    tiny = info.crop_size == family.CROP_SIZE
+    if vae is None:
+        if not tiny:
+            raise InputError(f"{info.name} needs a VAE; connect wan_2.1_vae.safetensors (VAE Loader) to vae.")
+        vae = host_models.vae_of(family.load("codec"))
+    codec = host_models.codec_of(vae)
+    decoder = codec if decoder is None else host_models.codec_of(decoder)
+    for name, part in (("vae", codec), ("decoder", decoder)):
+        if part.crop_size != info.crop_size:
+            needed = "Lip Forcing Tiny VAE" if tiny else "wan_2.1_vae.safetensors or taew2_1.safetensors"
+            raise InputError(f"The {name} input does not fit the student {info.name}; connect {needed}.")
+    schedule = (
+        info.sigmas if sigmas is None else tuple(checked_sigmas(sigmas.tolist(), "The sigmas input does not fit"))
+    )
+    if listener is not None and listener.feature_dim != info.config.audio_dim:
+        needed = "nothing" if tiny else "wav2vec2-base-960h (Audio Encoder Loader)"
+        raise InputError(f"The audio_encoder input does not fit the student {info.name}; connect {needed}.")
+    with host_models.RunningStudent(model, {codec.patcher, decoder.patcher}) as student:
+        text = host_models.prompt_of(positive, info.config).to(student.device, student.dtype)
+        yield Models(student, codec, decoder, listener, text, info.crop_size, schedule)
+
+
+def tiny_student():
+    """The tiny student as MODEL."""
+    from ..lipforcing.checkpoints import Kind
+    from ..lipforcing.tiny import family
+    from .loaders import load_transformer
+
+    return load_transformer(family.weights_path("student"), "default", (Kind.STUDENT,), causal=True)
+
+
+def check_speech(features: AudioFeatures, config: WanConfig) -> None:
+    """Raise InputError unless a model of `config` understands the features of a speech."""
+    width = features.features.shape[1]
+    if width != config.audio_dim:
+        needed = "nothing" if config.text_len == 1 else "wav2vec2-base-960h (Audio Encoder Loader)"
+        raise InputError(
+            f"The speech was encoded with {width} numbers per frame, the model takes {config.audio_dim}; connect "
+            f"{needed} to audio_encoder of Lip Forcing Audio Encode."
+        )

@@ -1,0 +1,190 @@
+"""Loaders: student and teacher as MODEL, the tiny codec as VAE."""
+
+from __future__ import annotations
+
+from ..lipforcing.errors import InputError
+from . import host, sockets
+from .node_api import io
+
+MODELS = "diffusion_models"
+STUDENT_FILE = "lipforcing_14b.pth"
+STUDENT_URL = "https://huggingface.co/JinhyukJang/lipforcing"
+BASE_FILE = "wan2.1_t2v_14B_bf16.safetensors"
+BASE_URL = "https://huggingface.co/Comfy-Org/Wan_2.1_ComfyUI_repackaged"
+ADAPTER_FILE = "omniavatar_ls_14b.pt"
+ADAPTER_URL = STUDENT_URL
+NO_ADAPTER = "none (merged file)"
+
+DTYPES = io.Combo.Input(
+    "weight_dtype",
+    options=["default", "fp8_e4m3fn", "bf16", "fp16", "fp32"],
+    default="default",
+    advanced=True,
+    tooltip=(
+        "Type in which the weights are kept. default: the host decides by file and device. fp8_e4m3fn halves the "
+        "memory of bf16 at some loss; a file converted with lipforcing convert --dtype fp8_e4m3fn loses less."
+    ),
+)
+
+
+def choices(*canonical: str, category: str = MODELS) -> list[str]:
+    """Entries of a loader: the named ones first, whether they are there or not, then the host's model files."""
+    return [*canonical, *(name for name in host.model_names(category) if name not in canonical)]
+
+
+def model_file(name: str, url: str, category: str = MODELS) -> str:
+    """Path of a chosen model file.
+
+    Raises:
+        InputError: it is not there; says from where to get it and where to put it.
+    """
+    path = host.model_path(category, name)
+    if path is None:
+        raise InputError(
+            f"{name} is not among the model files: download it from {url} into {host.model_folder(category)}, then "
+            f"press R to refresh the list, or choose {sockets.TINY!r}."
+        )
+    return path
+
+
+class LipForcingStudentLoader(io.ComfyNode):
+    """Model file -> MODEL: the causal student."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="LipForcingStudentLoader",
+            display_name="Lip Forcing Student Loader",
+            category="lip forcing/loaders",
+            description=(
+                "Loads the causal student, the model that makes lip sync in two steps per chunk. The result is a MODEL "
+                "like any other: LoRA loaders, torch.compile and the host's memory management work on it. The tiny "
+                "student comes with the pack."
+            ),
+            search_aliases=["lip sync model", "load diffusion model", "unet loader"],
+            inputs=[
+                io.Combo.Input(
+                    "model_name",
+                    options=choices(sockets.TINY, STUDENT_FILE),
+                    default=sockets.TINY,
+                    tooltip=(
+                        "File in models/diffusion_models: the released lipforcing_14b.pth (28 GB), one converted with "
+                        "lipforcing convert, or the tiny student, which needs no file."
+                    ),
+                ),
+                DTYPES,
+            ],
+            outputs=[io.Model.Output("student", display_name="model", tooltip="The student.")],
+        )
+
+    @classmethod
+    def execute(cls, model_name: str, weight_dtype: str) -> io.NodeOutput:
+        from ..lipforcing.checkpoints import Kind
+        from ..lipforcing.tiny import family
+
+        tiny = model_name == sockets.TINY
+        path = family.weights_path("student") if tiny else model_file(model_name, STUDENT_URL)
+        return io.NodeOutput(load_transformer(path, weight_dtype, (Kind.STUDENT,), causal=True))
+
+
+class LipForcingTeacherLoader(io.ComfyNode):
+    """Base and adapter -> MODEL: the bidirectional teacher."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="LipForcingTeacherLoader",
+            display_name="Lip Forcing Teacher Loader",
+            category="lip forcing/loaders",
+            description=(
+                "Loads the bidirectional teacher: plain Wan 2.1 with the OmniAvatar-LS adapter merged into it, or one "
+                "merged file. It runs through KSampler with CFG, on conditioning and latent from Lip Forcing "
+                "Conditioning. The tiny teacher comes with the pack."
+            ),
+            search_aliases=["omniavatar", "lip sync teacher", "wan 2.1 lip sync"],
+            inputs=[
+                io.Combo.Input(
+                    "model_name",
+                    options=choices(sockets.TINY, BASE_FILE),
+                    default=sockets.TINY,
+                    tooltip=(
+                        "File in models/diffusion_models: plain Wan 2.1 text to video, a teacher merged with "
+                        "lipforcing merge, or the tiny teacher, which needs no file."
+                    ),
+                ),
+                io.Combo.Input(
+                    "adapter_name",
+                    options=choices(NO_ADAPTER, ADAPTER_FILE),
+                    default=NO_ADAPTER,
+                    tooltip="The OmniAvatar-LS adapter for plain Wan 2.1, merged in float32 while loading.",
+                ),
+                DTYPES,
+            ],
+            outputs=[io.Model.Output("teacher", display_name="model", tooltip="The teacher.")],
+        )
+
+    @classmethod
+    def execute(cls, model_name: str, adapter_name: str, weight_dtype: str) -> io.NodeOutput:
+        from ..lipforcing.checkpoints import Kind
+        from ..lipforcing.tiny import family
+
+        tiny = model_name == sockets.TINY
+        path = family.weights_path("teacher") if tiny else model_file(model_name, BASE_URL)
+        if adapter_name == NO_ADAPTER:
+            return io.NodeOutput(load_transformer(path, weight_dtype, (Kind.TEACHER, Kind.STUDENT), causal=False))
+        adapter = model_file(adapter_name, ADAPTER_URL)
+        return io.NodeOutput(load_transformer(path, weight_dtype, (Kind.WAN_BASE,), causal=False, adapter=adapter))
+
+
+def load_transformer(path, weight_dtype: str, kinds: tuple, causal: bool, adapter: str | None = None):
+    """A transformer file, or base and adapter, as the host's MODEL.
+
+    Raises:
+        InputError: unreadable, of another kind, incomplete, or not belonging together.
+    """
+    from ..lipforcing.checkpoints import Kind, open_checkpoint
+    from ..lipforcing.checkpoints.convert import open_merged
+    from ..lipforcing.checkpoints.load import check_complete
+    from ..lipforcing.models.config import tiny
+    from ..lipforcing.pipeline import RELEASED_CROP_SIZE
+    from ..lipforcing.sampling.schedules import TWO_STEP
+    from ..lipforcing.tiny import family
+    from . import host_models
+
+    checkpoint = open_checkpoint(path, *kinds)
+    if not causal and checkpoint.own.kind == Kind.STUDENT.value:
+        raise InputError(f"{checkpoint.file.label} is {checkpoint.describe()}; load it with the student loader.")
+    if adapter is not None:
+        checkpoint = open_merged(checkpoint, [open_checkpoint(adapter, Kind.ADAPTER)])
+    check_complete(checkpoint)
+    config = checkpoint.config
+    crop_size = family.CROP_SIZE if config == tiny() else RELEASED_CROP_SIZE
+    sigmas = checkpoint.schedule or TWO_STEP
+    info = host_models.ModelInfo(config, crop_size, sigmas, checkpoint.file.label, causal)
+    return host_models.load_model(checkpoint, info, weight_dtype)
+
+
+class LipForcingTinyVAE(io.ComfyNode):
+    """-> VAE: the codec of the tiny family."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="LipForcingTinyVAE",
+            display_name="Lip Forcing Tiny VAE",
+            category="lip forcing/loaders",
+            description=(
+                "The video autoencoder of the tiny model family, which comes with the pack. For the released models "
+                "use the VAE loader with wan_2.1_vae.safetensors instead."
+            ),
+            search_aliases=["tiny codec"],
+            inputs=[],
+            outputs=[io.Vae.Output("tiny_vae", display_name="vae", tooltip="The tiny codec as a VAE.")],
+        )
+
+    @classmethod
+    def execute(cls) -> io.NodeOutput:
+        from ..lipforcing.tiny import family
+        from . import host_models
+
+        return io.NodeOutput(host_models.vae_of(family.load("codec")))

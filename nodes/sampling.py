@@ -1,0 +1,252 @@
+"""Generating: conditioning for the teacher, schedule and causal sampler for the student."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from ..lipforcing.errors import InputError
+from . import host, sockets
+from .node_api import io
+from .progress import FrameProgress
+from .tracked import TrackedVideo
+
+PRESETS = ("two_step", "teacher_grid", "custom")
+GRID_STEPS = 50
+
+
+class LipForcingConditioning(io.ComfyNode):
+    """CONDITIONING, VAE, track, audio -> CONDITIONING, LATENT: what the teacher sees and hears."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="LipForcingConditioning",
+            display_name="Lip Forcing Conditioning",
+            category="lip forcing",
+            description=(
+                "Gives the teacher its face and its speech: use it between prompts and KSampler, with the latent from "
+                "here. The negative side hears silence. The teacher sees the whole clip at once, so memory and time "
+                "grow with its length; it was trained on 81 frames (3.2 seconds)."
+            ),
+            search_aliases=["teacher conditioning", "omniavatar"],
+            inputs=[
+                io.Vae.Input("vae", tooltip="wan_2.1_vae, or Lip Forcing Tiny VAE for the tiny teacher."),
+                sockets.Track.Input("track", tooltip="The followed face."),
+                sockets.Audio.Input("audio_features", tooltip="The encoded speech."),
+                io.Conditioning.Input(
+                    "positive",
+                    optional=True,
+                    tooltip='Prompt from Wan\'s text encoder: "a person talking". The tiny teacher takes none.',
+                ),
+                io.Conditioning.Input(
+                    "negative",
+                    optional=True,
+                    tooltip="Negative prompt: an empty text, encoded (zeros spoil the mouth). The tiny one takes none.",
+                ),
+            ],
+            outputs=[
+                io.Conditioning.Output("positive_out", display_name="positive", tooltip="Prompt, face and speech."),
+                io.Conditioning.Output("negative_out", display_name="negative", tooltip="The same face in silence."),
+                io.Latent.Output("latent", tooltip="Empty latent of the clip's size, for KSampler."),
+            ],
+        )
+
+    @classmethod
+    def execute(cls, vae, track: TrackedVideo, audio_features, positive=None, negative=None) -> io.NodeOutput:
+        import torch
+
+        from ..lipforcing.faces.mask import latent_mask
+        from ..lipforcing.models import Conditioning
+        from ..lipforcing.pipeline import encode_driving
+        from . import host_models
+
+        codec = host_models.codec_of(vae)
+        host_models.load_together([codec.patcher])
+        device = host.compute_device()
+        with track.frames() as frames, torch.inference_mode():
+            crops = crops_of(frames, track, codec.crop_size)
+            pieces = list(encode_driving(codec, crops, device, torch.float32))
+        reference, masked = (torch.cat(parts, dim=2) for parts in zip(*pieces))
+        edge = codec.crop_size // codec.spatial_factor
+        mask = latent_mask(edge, edge).to(device)
+        whole = Conditioning(reference[:, :, :1], mask, masked, reference, audio=None, text=None)
+        channels = host_models.intermediate(whole.channels())
+        features = audio_features.rows(4 * reference.shape[2] - 3)[None].cpu()
+        latent = {"samples": torch.zeros_like(channels[:, : codec.latent_channels])}
+        return io.NodeOutput(
+            host_models.with_face(positive, channels, features),
+            host_models.with_face(negative, channels, torch.zeros_like(features)),
+            latent,
+        )
+
+
+def crops_of(frames, track: TrackedVideo, size: int):
+    """Aligned crops of a tracked video, chunk by chunk, each [T, 3, size, size] in [-1, 1]."""
+    from ..lipforcing.faces.track import RecordedTracker
+    from ..lipforcing.media import clock_frames
+    from ..lipforcing.pipeline import face_chunks
+
+    for chunk in face_chunks(clock_frames(frames), RecordedTracker(track.track), size):
+        yield chunk.crops
+
+
+class LipForcingSchedule(io.ComfyNode):
+    """-> SIGMAS: noise levels for the causal sampler, or for the teacher."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="LipForcingSchedule",
+            display_name="Lip Forcing Schedule",
+            category="lip forcing",
+            description=(
+                "Noise levels (sigmas, 1 is pure noise): the published two steps for the student, the teacher's own "
+                "grid for SamplerCustom, or a list of your own."
+            ),
+            search_aliases=["sigmas", "scheduler"],
+            inputs=[
+                io.Combo.Input(
+                    "preset",
+                    options=list(PRESETS),
+                    default=PRESETS[0],
+                    tooltip=(
+                        "two_step: 0.999, 0.769, 0, read from the teacher's trajectory. teacher_grid: the steps of "
+                        "the teacher, shifted by 5. custom: the list below."
+                    ),
+                ),
+                io.Int.Input(
+                    "steps",
+                    default=GRID_STEPS,
+                    min=1,
+                    max=1000,
+                    optional=True,
+                    tooltip="Steps of teacher_grid, 1 to 1000.",
+                ),
+                io.String.Input(
+                    "custom",
+                    default="0.999, 0.769, 0",
+                    optional=True,
+                    tooltip="Sigmas for custom: decreasing numbers from at most 1 down to 0, separated by commas.",
+                ),
+            ],
+            outputs=[io.Sigmas.Output("sigmas", tooltip="Decreasing noise levels, ending with 0.")],
+        )
+
+    @classmethod
+    def execute(cls, preset: str, steps: int = GRID_STEPS, custom: str = "") -> io.NodeOutput:
+        import torch
+
+        from ..lipforcing.sampling.schedules import TWO_STEP, teacher_grid
+
+        if preset == "teacher_grid":
+            return io.NodeOutput(teacher_grid(steps).float())
+        return io.NodeOutput(torch.tensor(TWO_STEP if preset == "two_step" else parse_sigmas(custom)))
+
+
+def parse_sigmas(text: str) -> list[float]:
+    """ "0.999, 0.769, 0" -> its numbers.
+
+    Raises:
+        InputError: not numbers, not decreasing, or not from at most 1 down to 0.
+    """
+    try:
+        sigmas = [float(part) for part in text.replace(",", " ").split()]
+    except ValueError:
+        sigmas = []
+    return checked_sigmas(sigmas, f"custom is {text!r}")
+
+
+def checked_sigmas(sigmas: list[float], found: str) -> list[float]:
+    """The sigmas, if they are a schedule; `found` says in the message what was given instead."""
+    falling = all(a > b for a, b in pairwise(sigmas))
+    if len(sigmas) < 2 or not falling or sigmas[0] > 1 or sigmas[-1] != 0:
+        raise InputError(f"{found}; give decreasing noise levels from at most 1 down to 0, such as 0.999, 0.769, 0.")
+    return sigmas
+
+
+class LipForcingCausalSampler(io.ComfyNode):
+    """MODEL, VAE, track, audio, CONDITIONING, SIGMAS, seed -> LATENT, IMAGE (faces)."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="LipForcingCausalSampler",
+            display_name="Lip Forcing Causal Sampler",
+            category="lip forcing",
+            description=(
+                "Re-renders the mouth chunk by chunk: three latent frames (12 video frames) at a time, two denoising "
+                "steps each, no guidance, with a rolling key/value cache. Changing only the seed re-runs only this "
+                "node and what follows. Faces of long videos fill memory; Lip Forcing Video to Video does not keep any."
+            ),
+            search_aliases=["two step sampler", "ar sampler", "ksampler"],
+            inputs=[
+                io.Model.Input("model", tooltip="The student."),
+                io.Vae.Input("vae", tooltip="wan_2.1_vae, or Lip Forcing Tiny VAE for the tiny student."),
+                sockets.Track.Input("track", tooltip="The followed face."),
+                sockets.Audio.Input("audio_features", tooltip="The encoded speech."),
+                io.Int.Input(
+                    "seed",
+                    default=0,
+                    min=0,
+                    max=0xFFFFFFFFFFFFFFFF,
+                    control_after_generate=True,
+                    tooltip="Seed of the noise, 0 to 18446744073709551615. The same seed gives the same frames.",
+                ),
+                io.Vae.Input(
+                    "decoder",
+                    optional=True,
+                    tooltip="Another VAE to decode with, such as taew2_1, which is many times faster. Open: vae.",
+                ),
+                io.Conditioning.Input(
+                    "positive",
+                    optional=True,
+                    tooltip='Prompt from Wan\'s text encoder: "a person talking". The tiny student takes none.',
+                ),
+                io.Sigmas.Input("sigmas", optional=True, tooltip="Noise levels. Open: those the student was made for."),
+            ],
+            outputs=[
+                io.Latent.Output("latent", tooltip="The generated latent, for VAE Decode."),
+                io.Image.Output("faces", tooltip="The generated faces at 25 per second, for Lip Forcing Composite."),
+            ],
+            hidden=[io.Hidden.unique_id],
+            has_intermediate_output=True,
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        model,
+        vae,
+        track: TrackedVideo,
+        audio_features,
+        seed: int,
+        decoder=None,
+        positive=None,
+        sigmas=None,
+    ) -> io.NodeOutput:
+        import torch
+
+        from ..lipforcing.pipeline import clock_length, feature_rows, generate_latents, pack_audio
+        from ..lipforcing.timeline import FPS
+        from . import host_models
+        from .engine import check_speech, running_models
+
+        progress = FrameProgress(cls.hidden.unique_id, FPS)
+        count = clock_length(track.plan)
+        latents, faces = [], []
+        with (
+            running_models(model, vae, decoder, positive, sigmas) as models,
+            track.frames() as frames,
+            torch.inference_mode(),
+        ):
+            check_speech(audio_features, models.student.config)
+            audio = pack_audio(models, audio_features.rows(feature_rows(count)))
+            decode = models.decoder.decode_stream()
+            done = 0
+            for chunk in generate_latents(models, crops_of(frames, track, models.crop_size), audio, seed):
+                latents.append(chunk.float().cpu())
+                made = decode(chunk)[0].permute(1, 2, 3, 0).add(1).div(2)
+                faces.append(host_models.intermediate(made))
+                done += len(made)
+                progress(done, max(done, count), made[-1].mul(255).round().to(torch.uint8))
+        return io.NodeOutput(host_models.latent_to_host(torch.cat(latents, dim=2)), torch.cat(faces), ui=progress.ui())

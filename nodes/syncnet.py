@@ -1,0 +1,169 @@
+"""Measuring: is it in sync?"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from . import host, sockets
+from .loaders import choices, model_file
+from .node_api import io
+from .progress import StepProgress, panel
+from .tracked import open_reader
+from .values import audio_of, detector_file
+
+FOLDER = "detection"
+SYNCNET_FILE = "syncnet_v2.model"
+SYNCNET_URL = "https://www.robots.ox.ac.uk/~vgg/software/lipsync/data/syncnet_v2.model"
+OUTPUT = "lipforcing_sync"  # key of the node's `ui` output that js/lipforcing.js draws
+
+
+@dataclass(frozen=True)
+class LoadedSyncNet:
+    """A SyncNet whose memory the host manages.
+
+    Attributes:
+        network: lipforcing.syncnet.SyncNet in evaluation mode.
+        patcher: has to be loaded before the network is used.
+    """
+
+    network: Any
+    patcher: Any
+
+
+class LipForcingSyncNetLoader(io.ComfyNode):
+    """File -> LIPFORCING_SYNCNET."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="LipForcingSyncNetLoader",
+            display_name="Lip Forcing SyncNet Loader",
+            category="lip forcing/loaders",
+            description=(
+                "Loads SyncNet, which measures whether a mouth fits the sound. Published figures are those of SyncNet "
+                "v2; the tiny one that comes with the pack knows drawn faces only."
+            ),
+            search_aliases=["lse-c", "lse-d", "sync confidence"],
+            inputs=[
+                io.Combo.Input(
+                    "model_name",
+                    options=choices(sockets.TINY, SYNCNET_FILE, category=FOLDER),
+                    default=sockets.TINY,
+                    tooltip="File in models/detection: syncnet_v2.model, or the tiny one, which needs no file.",
+                ),
+            ],
+            outputs=[sockets.SyncNet.Output("syncnet", tooltip="For Lip Forcing Sync Score.")],
+        )
+
+    @classmethod
+    def execute(cls, model_name: str) -> io.NodeOutput:
+        from ..lipforcing.checkpoints import Kind, load_module
+        from ..lipforcing.tiny import family
+        from . import host_models
+
+        if model_name == sockets.TINY:
+            network = family.load("syncnet")
+        else:
+            network, _ = load_module(model_file(model_name, SYNCNET_URL, FOLDER), Kind.SYNCNET)
+        return io.NodeOutput(LoadedSyncNet(network, host_models.patcher_of(network)))
+
+
+class LipForcingSyncScore(io.ComfyNode):
+    """SyncNet, VIDEO or IMAGE, AUDIO -> confidence, distance, offset, plot, report."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="LipForcingSyncScore",
+            display_name="Lip Forcing Sync Score",
+            category="lip forcing",
+            description=(
+                "Measures how well the mouth follows the sound: Sync-C (LSE-C, higher is better), Sync-D (LSE-D, lower "
+                "is better) and the offset in frames. Where nothing can be said (silence, no face, too short) it says "
+                "so instead of a number."
+            ),
+            search_aliases=["sync-c", "lse-c", "lse-d", "av offset", "lip sync error"],
+            inputs=[
+                sockets.SyncNet.Input("syncnet", tooltip="From Lip Forcing SyncNet Loader."),
+                io.MultiType.Input(
+                    "video", [io.Video, io.Image], tooltip="The video, or a batch of images at the rate given by fps."
+                ),
+                io.Audio.Input("audio", tooltip="The sound to compare with; it starts with the video."),
+                io.Combo.Input(
+                    "face",
+                    options=["auto", "full"],
+                    default="auto",
+                    tooltip=(
+                        "auto: find the faces and score the one that is seen longest; needs yunet_final.pth in "
+                        "models/detection. full: every frame is a face crop already."
+                    ),
+                ),
+                io.Float.Input(
+                    "fps",
+                    default=25.0,
+                    min=1.0,
+                    max=240.0,
+                    step=0.01,
+                    optional=True,
+                    tooltip="Frames per second of an image batch, 1 to 240. A video knows its own.",
+                ),
+            ],
+            outputs=[
+                io.Float.Output("confidence", tooltip="Sync-C (LSE-C); not a number (NaN) where there is a verdict."),
+                io.Float.Output("distance", tooltip="Sync-D (LSE-D); not a number (NaN) where there is a verdict."),
+                io.Int.Output("offset", tooltip="Frames of 40 ms by which the sound is ahead; 0 where unknown."),
+                io.Image.Output("plot", tooltip="Distance over offset, and confidence over time."),
+                io.String.Output("report", tooltip="Everything as JSON: verdict, figures of every face, curves."),
+            ],
+            hidden=[io.Hidden.unique_id],
+            is_output_node=True,
+        )
+
+    @classmethod
+    def execute(cls, syncnet: LoadedSyncNet, video, audio, face: str, fps: float = 25.0) -> io.NodeOutput:
+        from ..lipforcing.faces.yunet import YuNetDetector
+        from ..lipforcing.syncnet.plot import plot_report
+        from ..lipforcing.syncnet.video import clock_pictures, score_pictures
+        from ..lipforcing.timeline import FPS
+        from . import host_models
+
+        waveform = audio_of(audio).mono16k()
+        detector = YuNetDetector(detector_file(), device=host.compute_device()) if face == "auto" else None
+        host_models.load_together([syncnet.patcher])
+        with open_reader(video, fps) as reader:
+            passes = 2 if detector else 1
+            progress = StepProgress(passes * round(reader.info.duration * FPS))
+
+            def pictures():
+                for picture in clock_pictures(reader):
+                    progress.step()
+                    yield picture
+
+            score = score_pictures(syncnet.network, pictures, waveform, face, detector)
+        report = score.report
+        nan = float("nan")
+        return io.NodeOutput(
+            nan if report.confidence is None else report.confidence,
+            nan if report.distance is None else report.distance,
+            report.offset or 0,
+            plot_report(report)[None].float() / 255,
+            json.dumps(score.to_dict()),
+            ui=panel(OUTPUT, widget_values(report)),
+        )
+
+
+def widget_values(report) -> dict:
+    """What the front end draws of a report; at most a few hundred points of the curve."""
+    step = max(1, report.windows // 400)
+    figures = report.padded
+    return {
+        "verdict": None if report.verdict is None else report.verdict.value,
+        "confidence": report.confidence,
+        "distance": report.distance,
+        "offset": report.offset,
+        "mean_distances": [] if figures is None else figures.to_dict()["distances"],
+        "curve": report.curve[::step].tolist(),
+        "seconds": report.seconds[::step].tolist(),
+    }

@@ -1,0 +1,159 @@
+"""A face followed through a video: what travels between the nodes of the graph instead of frames."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from ..lipforcing.errors import InputError
+from . import host
+from .values import face_tracker
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ..lipforcing.faces.landmarks import Face
+    from ..lipforcing.faces.track import FaceTrack, Tracker
+    from ..lipforcing.media import Frame, MemoryReader, Plan, VideoReader
+
+ESTIMATE = 2  # frames by which a container's own count may be wrong
+
+
+@dataclass(frozen=True)
+class TrackedVideo:
+    """A face in every frame of a planned output.
+
+    Attributes:
+        source: the host's VIDEO, or IMAGE [T, H, W, C]; frames are read from it again whenever they are needed.
+        fps: frame rate of an IMAGE, not used for a VIDEO.
+        plan: which frames the output shows, and for how long.
+        track: of these frames.
+    """
+
+    source: Any
+    fps: float
+    plan: Plan
+    track: FaceTrack
+
+    @contextlib.contextmanager
+    def frames(self) -> Iterator[Iterator[Frame]]:
+        """The frames of the output, read anew."""
+        from ..lipforcing.media import extended_frames
+
+        with open_reader(self.source, self.fps) as reader:
+            yield extended_frames(reader, self.plan)
+
+
+@contextlib.contextmanager
+def open_reader(source: Any, fps: float = 25) -> Iterator[VideoReader | MemoryReader]:
+    """A reader of a VIDEO, or of an IMAGE batch of `fps` frames per second."""
+    import torch
+
+    from ..lipforcing.media import MemoryReader, VideoReader
+
+    if isinstance(source, torch.Tensor):
+        with MemoryReader(source, fps) as reader:
+            yield reader
+        return
+    with (
+        host.video_source(source) as file,
+        VideoReader(file.file, file.start, file.duration) as reader,
+    ):
+        yield reader
+
+
+class RecordedFaces:
+    """A detector that repeats what was detected before, for the frames of a planned output in order.
+
+    Args:
+        faces: one list of faces per source frame.
+        fill: how the source goes on where the output is longer, see `DurationPolicy`.
+    """
+
+    def __init__(self, faces: list[list[Face]], fill: str) -> None:
+        from ..lipforcing.media import frame_order
+
+        self._faces = faces
+        self._order = frame_order(len(faces), fill)
+
+    def __call__(self, images: Tensor) -> list[list[Face]]:
+        return [self._faces[index] for index in islice(self._order, len(images))]
+
+
+def tracker_of(face: str, landmarks: dict | None, boxes: Any, frames: int, fill: str) -> Tracker:
+    """What follows the face: recorded landmarks or boxes where there are any, else what `face` says.
+
+    Args:
+        face: "auto", "center" or "full".
+        landmarks, boxes: the host's FACE_LANDMARKS and BOUNDING_BOX, or None.
+        frames: how many the source video has.
+        fill: how it goes on where the output is longer.
+
+    Raises:
+        InputError: recorded for another video, no box, or the detector's weights are missing.
+    """
+    from ..lipforcing.faces.align import box_matrix
+    from ..lipforcing.faces.track import FaceTracker, FixedTracker
+
+    if landmarks is not None:
+        recorded, what = faces_of_landmarks(landmarks), "face_landmarks"
+    elif boxes is not None:
+        recorded, what = faces_of_boxes(boxes), "bboxes"
+    else:
+        return face_tracker(face)
+    if isinstance(recorded, tuple):
+        return FixedTracker(box_matrix(*recorded))
+    if abs(len(recorded) - frames) > ESTIMATE:
+        raise InputError(
+            f"The {what} input covers {len(recorded)} frames, the video has {frames}; detect faces in all frames of "
+            "this very video."
+        )
+    return FaceTracker(RecordedFaces(recorded, fill), "center" if face == "center" else "largest")
+
+
+def faces_of_landmarks(landmarks: dict) -> list[list[Face]]:
+    """Faces per frame of the host's FACE_LANDMARKS (MediaPipe face mesh, which reproduces the trained crop)."""
+    import torch
+
+    from ..lipforcing.faces.landmarks import Face
+
+    def face_of(found: dict) -> Face:
+        box, points = (torch.as_tensor(found[key], dtype=torch.float32) for key in ("bbox_xyxy", "landmarks_xy"))
+        return Face(box, float(found.get("score", 1.0)), points, "mediapipe478")
+
+    return [[face_of(found) for found in frame] for frame in landmarks["frames"]]
+
+
+def faces_of_boxes(boxes: Any) -> list[list[Face]] | tuple[float, float, float, float]:
+    """Faces per frame of the host's BOUNDING_BOX; left, top, right, bottom of a single one, for a face that stays.
+
+    Raises:
+        InputError: no box at all.
+    """
+    import torch
+
+    from ..lipforcing.faces.align import box_points
+    from ..lipforcing.faces.landmarks import Face
+
+    per_frame = [boxes] if isinstance(boxes, dict) else list(boxes)
+    if per_frame and all(isinstance(box, dict) for box in per_frame):
+        per_frame = [per_frame]
+    if not any(per_frame):
+        raise InputError("The bboxes input holds no box; connect a face detector that finds a face, or leave it open.")
+    if len(per_frame) == 1:
+        first = per_frame[0] if isinstance(per_frame[0], dict) else per_frame[0][0]
+        return _edges(first)
+    found = []
+    for frame in per_frame:
+        edges = [_edges(box) for box in frame]
+        scores = [float(box.get("score", 1.0)) for box in frame]
+        found.append([Face(torch.tensor(e), s, box_points(*e), "anchors") for e, s in zip(edges, scores)])
+    return found
+
+
+def _edges(box: dict) -> tuple[float, float, float, float]:
+    x, y = float(box["x"]), float(box["y"])
+    return x, y, x + float(box["width"]), y + float(box["height"])

@@ -1,0 +1,358 @@
+"""Checks of `nodes/host_models.py` inside a real host; collected and run by `contract.py`.
+
+The yardstick is always the engine on its own: the host's way of running the same weights has to give its numbers.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+TOLERANCE = 2e-5
+
+
+def engine(name: str):
+    """A module of the pack's engine as the host loaded it, such as "lipforcing.pipeline"."""
+    import importlib
+
+    package = next(key for key in sys.modules if key.endswith(".nodes.host")).removesuffix(".nodes.host")
+    return importlib.import_module(f"{package}.{name}")
+
+
+def close(a, b, tolerance: float = TOLERANCE) -> None:
+    worst = float((a.float() - b.float()).abs().max())
+    assert a.shape == b.shape and worst <= tolerance, (tuple(a.shape), tuple(b.shape), worst)
+
+
+def tiny_model(part: str = "student", file: str | None = None, dtype: str = "fp32"):
+    """The tiny student or teacher as MODEL."""
+    kind = engine("lipforcing.checkpoints").Kind
+    path = file or engine("lipforcing.tiny.family").weights_path(part)
+    kinds = (kind.STUDENT,) if part == "student" else (kind.TEACHER, kind.STUDENT)
+    return engine("nodes.loaders").load_transformer(path, dtype, kinds, causal=part == "student")
+
+
+def driving(frames: int = 33, seed: int = 0):
+    """Random crops per chunk, and packed speech features."""
+    import torch
+
+    generator = torch.Generator().manual_seed(seed)
+    crops = torch.rand(frames, 3, 128, 128, generator=generator) * 2 - 1
+    features = torch.rand(frames, 384, generator=generator)
+    return [crops[:9], *crops[9:].split(12)], features
+
+
+def faces_by(models) -> object:
+    """Frames that the engine's loop makes with `models`."""
+    import torch
+
+    pipeline = engine("lipforcing.pipeline")
+    crops, features = driving()
+    with torch.inference_mode():
+        audio = pipeline.pack_audio(models, features)
+        return torch.cat(list(pipeline.generate_faces(models, crops, audio, 3)))
+
+
+def host_models_of(model):
+    return engine("nodes.engine").running_models(model, None, None, None, None)
+
+
+def check_student_gives_the_engines_frames(host_models, folder: Path) -> None:
+    expected = faces_by(engine("lipforcing.tiny.family").models())
+    with host_models_of(tiny_model()) as models:
+        close(faces_by(models), expected, 2e-4)  # of 2; the host's attention sums in another order
+
+
+def check_student_is_a_model_of_the_host(host_models, folder: Path) -> None:
+    import comfy.model_base
+    import comfy.model_patcher
+
+    patcher = tiny_model()
+    assert isinstance(patcher, comfy.model_patcher.ModelPatcher)
+    assert isinstance(patcher.model, comfy.model_base.BaseModel)
+    assert patcher.model_size() > 1e6 and patcher.clone().model is patcher.model
+    assert host_models.model_info(patcher).crop_size == 128
+
+
+def check_lora_changes_the_student_and_leaves_the_original(host_models, folder: Path) -> None:
+    import comfy.sd
+    import torch
+
+    patcher = tiny_model()
+    layer = "diffusion_model.blocks.3.ffn.2"
+    generator = torch.Generator().manual_seed(0)
+    lora = {
+        f"{layer}.lora_down.weight": torch.randn(2, 384, generator=generator),
+        f"{layer}.lora_up.weight": torch.randn(128, 2, generator=generator),
+    }
+    patched, _ = comfy.sd.load_lora_for_models(patcher, None, lora, 0.5, 0.0)
+    assert len(patched.patches) == 1, list(patched.patches)
+
+    network = engine("lipforcing.tiny.family").models()
+    down, up = (lora[f"{layer}.lora_{half}.weight"] for half in ("down", "up"))
+    network.student.blocks[3].ffn[2].weight += 0.5 * up @ down
+    with host_models_of(patched) as models:
+        changed = faces_by(models)
+        close(changed, faces_by(network), 2e-4)
+    with host_models_of(patcher) as models:
+        original = faces_by(models)
+    assert (original - changed).abs().max() > 0.01
+    close(original, faces_by(engine("lipforcing.tiny.family").models()), 2e-4)
+
+
+def check_fp8_file_runs_in_the_hosts_quantised_layers(host_models, folder: Path) -> None:
+    checkpoints = engine("lipforcing.checkpoints")
+    family = engine("lipforcing.tiny.family")
+    path = checkpoints.convert(family.weights_path("student"), folder / "fp8.safetensors", "fp8_e4m3fn")
+    patcher = tiny_model(file=path, dtype="default")
+    layer = patcher.model.diffusion_model.blocks[0].ffn[0]
+    assert type(layer).__qualname__.startswith("mixed_precision_ops"), type(layer).__qualname__
+    with host_models_of(patcher) as models:
+        close(faces_by(models), faces_by(family.models(student=path)), 0.02)  # the engine multiplies out in bf16
+
+
+def check_patches_of_the_attention_are_respected(host_models, folder: Path) -> None:
+    calls = []
+
+    def override(function, *args, **kwargs):
+        calls.append(args[0].shape)
+        return function(*args, **kwargs)
+
+    patcher = tiny_model().clone()
+    patcher.model_options["transformer_options"]["optimized_attention_override"] = override
+    with host_models_of(patcher) as models:
+        faces_by(models)
+    assert len(calls) > 50
+
+
+def check_wrappers_see_every_step(host_models, folder: Path) -> None:
+    """How torch.compile, caching and profiling nodes hook in."""
+    from comfy.patcher_extension import WrappersMP
+
+    seen = []
+
+    def wrapper(executor, x, t, *args, **kwargs):
+        seen.append(round(float(t.flatten()[0]), 3))
+        return executor(x, t, *args, **kwargs)
+
+    patcher = tiny_model().clone()
+    patcher.add_wrapper_with_key(WrappersMP.APPLY_MODEL, "test", wrapper)
+    with host_models_of(patcher) as models:
+        faces_by(models)
+    assert seen == [0.999, 0.769, 0.0, 0.999, 0.769, 0.0, 0.999, 0.769], seen
+
+
+def teacher_setting(folder: Path):
+    """Conditioning, latent and the engine's view of the same clip."""
+    import torch
+
+    models_room = engine("lipforcing.models")
+    generator = torch.Generator().manual_seed(1)
+    channels = torch.randn(1, 49, 3, 16, 16, generator=generator)
+    channels[:, 16] = (channels[0, 16, 0] > 0).float()
+    channels[:, :16] = channels[:, :16, :1]
+    features = torch.rand(1, 9, 384, generator=generator)
+    noise = torch.randn(1, 16, 3, 16, 16, generator=generator)
+    return models_room, channels, features, noise
+
+
+def check_teacher_runs_through_the_hosts_sampler(host_models, folder: Path) -> None:
+    import comfy.latent_formats
+    import comfy.sample
+    import comfy.samplers
+    import torch
+
+    models_room, channels, features, noise = teacher_setting(folder)
+    sigmas = torch.tensor([0.9, 0.6, 0.3, 0.0])
+    scale = 4.5
+    positive = host_models.with_face(None, channels, features)
+    negative = host_models.with_face(None, channels, torch.zeros_like(features))
+    empty = torch.zeros_like(noise)
+    result = comfy.sample.sample_custom(
+        tiny_model("teacher"), noise, scale, comfy.samplers.sampler_object("euler"), sigmas, positive, negative, empty
+    )
+
+    teacher = engine("lipforcing.tiny.family").load("teacher")
+    guidance = engine("lipforcing.sampling.guidance")
+
+    def velocity(speech):
+        text = teacher.embed_text(torch.zeros(1, 1, 8))
+        given = models_room.Conditioning.from_channels(channels, teacher.embed_audio(speech), text)
+        return lambda x, t: teacher(x, torch.tensor([float(t)]), given)
+
+    model = guidance.guided_velocity(velocity(features), velocity(torch.zeros_like(features)), scale)
+    with torch.inference_mode():
+        expected = guidance.sample_euler(model, 0.9 * noise, sigmas.tolist())
+    # The tolerance is relative to what guidance of 4.5 makes of the tiny numbers' differences.
+    close(result, comfy.latent_formats.Wan21().process_out(expected), 2e-3)
+
+
+def check_teacher_without_our_conditioning_says_so(host_models, folder: Path) -> None:
+    import comfy.sample
+    import comfy.samplers
+    import torch
+
+    latent = torch.zeros(1, 16, 3, 16, 16)
+    plain = [[torch.zeros(1, 1, 8), {}]]
+    try:
+        comfy.sample.sample_custom(
+            tiny_model("teacher"),
+            latent,
+            1.0,
+            comfy.samplers.sampler_object("euler"),
+            torch.tensor([0.9, 0.0]),
+            plain,
+            plain,
+            latent,
+        )
+    except engine("lipforcing.errors").InputError as error:
+        assert "Lip Forcing Conditioning" in str(error)
+        return
+    raise AssertionError("sampled without a face")
+
+
+def host_vae(state: dict):
+    import comfy.sd
+
+    return comfy.sd.VAE(sd=state)
+
+
+def check_wan_vae_is_shared_and_streams(host_models, folder: Path) -> None:
+    import torch
+
+    wan_vae = engine("lipforcing.codecs.wan_vae")
+    torch.manual_seed(0)
+    ours = wan_vae.WanVAE(wan_vae.WanVAEConfig(dim=16)).eval().requires_grad_(False)
+    for name, value in ours.state_dict().items():
+        value.normal_(0, 0.05) if "gamma" not in name else value.uniform_(0.8, 1.2)
+    vae = host_vae({name: value.clone() for name, value in ours.state_dict().items()})
+    codec = host_models.codec_of(vae)
+    host_models.load_together([codec.patcher])
+
+    video = torch.rand(2, 3, 9, 32, 32) * 2 - 1
+    with torch.inference_mode():
+        encode, expected = codec.encode_stream(), ours.encode_stream()
+        for piece in (video[:, :, :5], video[:, :, 5:]):
+            close(encode(piece), expected(piece))
+        latents = torch.randn(1, 16, 3, 4, 4)
+        decode, expected = codec.decode_stream(), ours.decode_stream()
+        for piece in (latents[:, :, :1], latents[:, :, 1:]):
+            close(decode(piece), expected(piece))
+    own = {parameter.data_ptr() for parameter in vae.first_stage_model.parameters()}
+    assert {parameter.data_ptr() for parameter in codec.codec.parameters()} <= own, "weights were copied"
+
+
+def check_taehv_is_shared_and_streams(host_models, folder: Path) -> None:
+    import torch
+
+    taehv = engine("lipforcing.codecs.taehv")
+    torch.manual_seed(0)
+    ours = taehv.TAEHV(taehv.taew2_1()).eval().requires_grad_(False)
+    vae = host_vae({name: value.clone() for name, value in ours.state_dict().items()})
+    codec = host_models.codec_of(vae)
+    host_models.load_together([codec.patcher])
+    latents = torch.randn(1, 16, 3, 4, 4)
+    with torch.inference_mode():
+        decode, expected = codec.decode_stream(), ours.decode_stream()
+        for piece in (latents[:, :, :1], latents[:, :, 1:]):
+            close(decode(piece), expected(piece), 5e-3)  # the host keeps it in half precision
+    own = {parameter.data_ptr() for parameter in vae.first_stage_model.parameters()}
+    assert {parameter.data_ptr() for parameter in codec.codec.parameters()} <= own, "weights were copied"
+
+
+def check_other_vaes_are_refused(host_models, folder: Path) -> None:
+    import types
+
+    import torch
+
+    error = engine("lipforcing.errors").InputError
+    for network in (torch.nn.Linear(2, 2), type("TAEHV", (torch.nn.Module,), {})()):
+        try:
+            host_models.codec_of(types.SimpleNamespace(first_stage_model=network))
+        except error as refused:
+            assert "taew2_1" in str(refused)
+            continue
+        raise AssertionError("taken for a codec")
+
+
+def check_audio_encoder_is_shared(host_models, folder: Path) -> None:
+    import comfy.audio_encoders.audio_encoders as encoders
+    import torch
+
+    wav2vec2 = engine("lipforcing.audio.wav2vec2")
+    torch.manual_seed(0)
+    config = wav2vec2.Wav2Vec2Config.base_960h()
+    ours = wav2vec2.Wav2Vec2(config).eval().requires_grad_(False).half().float()  # the host keeps it in half precision
+    state = {f"wav2vec2.{name}": value for name, value in ours.state_dict().items()}
+    plain = state.pop("wav2vec2.encoder.pos_conv_embed.conv.weight")
+    half = "wav2vec2.encoder.pos_conv_embed.conv.parametrizations.weight.original"
+    state[half + "0"] = plain.norm(dim=(0, 1), keepdim=True)
+    state[half + "1"] = plain
+    encoder = encoders.load_audio_encoder_from_sd(state)
+    listener = host_models.HostAudioEncoder(encoder)
+    waveform = 0.1 * torch.randn(16_000)
+    with torch.inference_mode():
+        close(listener(waveform, 25), ours(waveform, 25), 5e-4)
+    own = {parameter.data_ptr() for parameter in encoder.model.parameters()}
+    shared = {parameter.data_ptr() for parameter in listener.network.parameters()}
+    assert shared <= own, "weights were copied"
+
+
+def check_large_audio_encoder_is_refused(host_models, folder: Path) -> None:
+    import types
+
+    import torch
+
+    other = types.SimpleNamespace(model=torch.nn.Sequential(torch.nn.Linear(2, 2)))
+    try:
+        host_models.HostAudioEncoder(other)
+    except engine("lipforcing.errors").InputError as error:
+        assert "wav2vec2-base-960h" in str(error)
+        return
+    raise AssertionError("taken for wav2vec2-base")
+
+
+def check_prompt_is_padded_with_zeros(host_models, folder: Path) -> None:
+    import torch
+
+    config = engine("lipforcing.models.config").wan_14b()
+    prompt = host_models.prompt_of([[torch.ones(1, 7, 4096), {}]], config)
+    assert prompt.shape == (1, 512, 4096) and prompt[:, :7].all() and not prompt[:, 7:].any()
+    error = engine("lipforcing.errors").InputError
+    for bad in (None, [[torch.ones(1, 7, 768), {}]], [[torch.ones(1, 513, 4096), {}]]):
+        try:
+            host_models.prompt_of(bad, config)
+        except error:
+            continue
+        raise AssertionError(f"accepted {bad and bad[0][0].shape}")
+
+
+def check_hosts_wan_text_encoder_zeroes_its_padding(host_models, folder: Path) -> None:
+    """What the reference has, and what `prompt_for` relies on."""
+    import inspect
+
+    from comfy.text_encoders import wan
+
+    source = inspect.getsource(wan.UMT5XXlModel)
+    assert "zero_out_masked=True" in source and "enable_attention_masks=True" in source
+
+
+def check_tiny_vae_serves_the_hosts_nodes(host_models, folder: Path) -> None:
+    import torch
+
+    nodes = sys.modules["nodes"]
+    family = engine("lipforcing.tiny.family")
+    vae = host_models.vae_of(family.load("codec"))
+    images = torch.rand(9, 128, 128, 3)
+    latent = nodes.VAEEncode().encode(vae, images)[0]
+    assert latent["samples"].shape == (1, 16, 3, 16, 16)
+    decoded = nodes.VAEDecode().decode(vae, latent)[0]
+    base = engine("lipforcing.codecs.base")
+    with torch.inference_mode():
+        codec = family.load("codec")
+        video = images.permute(3, 0, 1, 2)[None] * 2 - 1
+        expected = base.decode(codec, base.encode(codec, video))[0].permute(1, 2, 3, 0).add(1).div(2)
+    close(decoded, expected, 1e-4)
+
+
+CHECKS = {name: value for name, value in globals().items() if name.startswith("check_")}
