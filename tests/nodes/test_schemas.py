@@ -47,7 +47,7 @@ def test_everything_is_explained(name):
         assert tooltip.endswith("."), f"{key}: no tooltip, or not a sentence"
         if kind in ("INT", "FLOAT"):
             assert {"min", "max", "default"} <= set(options), f"{key}: no range or default"
-            assert str(options["max"]) in tooltip.replace(",", ""), f"{key}: the tooltip does not state the range"
+            assert str(int(options["max"])) in tooltip.replace(",", ""), f"{key}: the tooltip does not state the range"
 
 
 @pytest.mark.parametrize("name", INFO)
