@@ -7,12 +7,12 @@ from pathlib import Path
 
 import torch
 from safetensors import safe_open
-from safetensors.torch import save_file
 from torch import nn
 
 from ..audio.logmel import LogMelEncoder
-from ..checkpoints import Kind, load_module
-from ..checkpoints.configs import METADATA_KEY, OwnMetadata, as_table
+from ..checkpoints import Kind, load_module, write_weights
+from ..checkpoints.configs import OwnMetadata, as_table
+from ..checkpoints.sources import Held
 from ..codecs.tiny import TinyCodec
 from ..errors import InputError
 from ..models import WanTransformer
@@ -79,9 +79,5 @@ def save(part: str, module: nn.Module, recipe: dict, folder: Path = WEIGHTS) -> 
         schedule=TWO_STEP if part == "student" else (),
         rest={"recipe": recipe},
     )
-    state = {name: value.half() if value.is_floating_point() else value for name, value in module.state_dict().items()}
-    tensors = {name: value.contiguous() for name, value in state.items()}
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{part}.safetensors"
-    save_file(tensors, path, metadata={METADATA_KEY: about.to_text()})
-    return path
+    return write_weights(Held(module.state_dict()), folder / f"{part}.safetensors", "fp16", about)
