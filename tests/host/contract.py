@@ -256,6 +256,34 @@ def check_send_event(host, folder: Path) -> None:
     assert list(inspect.signature(PromptServer.send_sync).parameters) == ["self", "event", "data", "sid"]
 
 
+def check_float8_files_of_ours_load_into_the_hosts_layers(host, folder: Path) -> None:
+    """A layer of the converted tiny student, read by the host as it reads any file: same weight, same output."""
+    import comfy.ops
+    import comfy.utils
+    import torch
+
+    pack = adapter().__name__.removesuffix(".nodes.host")
+    checkpoints = importlib.import_module(f"{pack}.lipforcing.checkpoints")
+    family = importlib.import_module(f"{pack}.lipforcing.tiny.family")
+    file = checkpoints.convert(family.weights_path("student"), folder / "student.safetensors", "fp8_e4m3fn")
+    tensors, metadata = comfy.utils.load_torch_file(str(file), return_metadata=True)
+    tensors, _ = comfy.utils.convert_old_quants(tensors, metadata=metadata)
+    ours = checkpoints.open_checkpoint(file).weights
+    for layer in ("blocks.0.self_attn.q", "blocks.5.cross_attn.o", "blocks.2.ffn.2"):
+        state = {key[len(layer) + 1 :]: value for key, value in tensors.items() if key.startswith(f"{layer}.")}
+        assert set(state) == {"weight", "weight_scale", "bias", "comfy_quant"}, state.keys()
+        weight, bias = ours[f"{layer}.weight"].float(), ours[f"{layer}.bias"].float()
+        operations = comfy.ops.mixed_precision_ops({}, torch.float32, full_precision_mm=True)
+        linear = operations.Linear(weight.shape[1], weight.shape[0], dtype=torch.float32)
+        linear.load_state_dict(state, strict=True)
+        assert type(linear.weight).__name__ == "QuantizedTensor", type(linear.weight)
+        # Ours is rounded to bfloat16.
+        torch.testing.assert_close(linear.weight.dequantize().float(), weight, rtol=2**-8, atol=0)
+        x = torch.randn(7, weight.shape[1])
+        expected = torch.nn.functional.linear(x, weight, bias)
+        assert (linear(x) - expected).abs().max() < 0.02 * expected.abs().max()
+
+
 CHECKS = {name: value for name, value in globals().items() if name.startswith("check_")}
 
 
