@@ -41,6 +41,28 @@ comfyAPI.api.api.addEventListener("execution_success", () => { seen.ended = true
 """
 
 
+# The bundled clip scored against its own sound from the fourth frame on, and what the panel draws of it.
+AHEAD = 3
+SCORE = {
+    "1": {"class_type": "LipForcingSample", "inputs": {"clip": "ada", "speech": "market"}},
+    "2": {"class_type": "GetVideoComponents", "inputs": {"video": ["1", 0]}},
+    "3": {"class_type": "LipForcingSyncNetLoader", "inputs": {"model_name": "tiny (built in)"}},
+    "4": {
+        "class_type": "LipForcingSyncScore",
+        "inputs": {"syncnet": ["3", 0], "video": ["1", 0], "audio": ["5", 0], "face": "full"},
+    },
+    "5": {"class_type": "TrimAudioDuration", "inputs": {"audio": ["2", 1], "start_index": AHEAD / 25, "duration": 60}},
+}
+LINES = f"""(() => {{
+  const points = (line) => line.getAttribute("points").split(" ").map((point) => point.split(",").map(Number));
+  return {{
+    text: {METER}.innerText,
+    curves: [...{METER}.querySelectorAll("polyline")].map(points),
+    dot: {METER}.querySelector(".dot")?.getAttribute("d").match(/[0-9.]+/g).map(Number),
+  }};
+}})()"""
+
+
 @pytest.fixture(scope="module")
 def artifacts(tmp_path_factory) -> Path:
     named = os.environ.get("LIPFORCING_ARTIFACTS")
@@ -74,6 +96,14 @@ def page(renderer, server: Server, tmp_path_factory):
 def wait_until_ready(page: Browser) -> None:
     page.wait_for("document.readyState === 'complete' && !!window.app?.isGraphReady", 120)
     page.wait_for("!!window.comfyAPI?.api && app.extensions.some(({name}) => name === 'lipforcing.panels')", 120)
+
+
+def reload(page: Browser) -> None:
+    page.evaluate("new Promise((done) => setTimeout(done, 1500))")  # the front end saves its draft with a delay
+    page.evaluate("window.before = true")
+    page.call("Page.reload")
+    page.wait_for("!window.before")
+    wait_until_ready(page)
 
 
 def load(page: Browser, workflow: dict) -> None:
@@ -126,17 +156,18 @@ def test_finished_frames_are_seen_while_the_video_is_made(finished):
 
 
 def test_saved_workflow_and_prompt_know_nothing_of_the_panel(page, renderer, finished):
-    saved = page.evaluate(f"app.rootGraph.serialize().nodes.find(({{id}}) => id === {NODE}).widgets_values")
-    assert saved == [SEEDS[renderer], *WORKFLOW["nodes"][1]["widgets_values"][1:]]
+    node = f"app.rootGraph.getNodeById({NODE})"
+    others = f"{node}.widgets.filter(({{name, serialize}}) => name !== 'lipforcing' && serialize !== false)"
+    saved = page.evaluate(f"{node}.serialize().widgets_values")
+    assert saved == page.evaluate(f"{others}.map(({{value}}) => value)")
+    before = WORKFLOW["nodes"][1]["widgets_values"]
+    assert saved[: len(before)] == [SEEDS[renderer], *before[1:]]
     prompt = page.evaluate(f"app.graphToPrompt().then(({{output}}) => Object.keys(output[{NODE}].inputs))")
-    assert sorted(prompt) == ["audio", "face", "fill", "length", "seed", "video"]
+    assert "seed" in prompt and "lipforcing" not in prompt
 
 
 def test_numbers_outlast_a_reload(page, renderer, finished, artifacts):
-    page.evaluate("new Promise((done) => setTimeout(done, 1500))")  # the front end saves its draft with a delay
-    page.call("Page.reload")
-    page.wait_for("!window.seen")
-    wait_until_ready(page)
+    reload(page)
     page.wait_for(f"{METER}?.innerText === {json.dumps(finished['last'])}", 30)
     page.screenshot(artifacts / f"{renderer}_reloaded.png")
 
@@ -151,6 +182,44 @@ def test_numbers_are_kept_when_workflows_are_switched(page, finished):
 def test_removing_the_node_removes_the_panel(page, finished):
     page.evaluate(f"app.rootGraph.remove(app.rootGraph.getNodeById({NODE}))")
     page.wait_for(f"!{METER}")
+
+
+@pytest.fixture(scope="module")
+def scored(page, renderer, server, artifacts) -> tuple[dict, dict]:
+    """What the panel of the sync score shows after a run, and the report it comes from."""
+    page.evaluate(f"app.loadApiJson({json.dumps(SCORE)}, 'score')")
+    # As a workflow of its own; one loaded from a prompt has no identity yet.
+    page.evaluate("app.loadGraphData({...app.rootGraph.serialize(), id: crypto.randomUUID()})")
+    page.wait_for(f"!!{METER}?.offsetParent")
+    ran = page.evaluate("app.queuePrompt(0, 1).then(() => app.rootGraph.id)")
+    page.wait_for(f"{METER}.querySelectorAll('polyline').length === 2", 120)
+    page.screenshot(artifacts / f"{renderer}_score.png")
+    job = server.get(f"/api/jobs?status=completed&limit=1&workflow_id={ran}")["jobs"][0]["id"]
+    return page.evaluate(LINES), server.get(f"/api/jobs/{job}")["outputs"]["4"]["lipforcing_sync"][0][0]
+
+
+def test_sync_score_shows_the_figures(scored):
+    shown, report = scored
+    for value in (f"{report['confidence']:.2f}", f"{report['distance']:.2f}", str(report["offset"])):
+        assert value in shown["text"].splitlines()
+    assert shown["text"].startswith(f"audio {40 * AHEAD} ms early")
+
+
+def test_sync_curves_are_those_of_the_report(scored):
+    shown, report = scored
+    by_offset, by_time = shown["curves"]
+    assert len(by_offset) == 31 and len(by_time) == len(report["curve"]) > 100
+    # Downwards on the screen is less: the dot is at the lowest distance, which is at the offset.
+    assert shown["dot"][:2] == pytest.approx(max(by_offset, key=lambda point: point[1]))
+    assert shown["dot"][0] == pytest.approx((AHEAD + 15) / 30)
+    heights = [point[1] for point in by_time]
+    assert heights.index(min(heights)) == report["curve"].index(max(report["curve"]))
+
+
+def test_sync_curves_outlast_a_reload(page, renderer, scored, artifacts):
+    reload(page)
+    page.wait_for(f"{METER}?.querySelectorAll('polyline').length === 2", 30)
+    assert page.evaluate(LINES) == scored[0]
 
 
 def test_console_shows_no_error_of_the_pack(page, finished):
