@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .checkpoints import Kind, load_into, open_checkpoint, write_weights
+from .checkpoints import Checkpoint, Kind, load_into, open_checkpoint, write_weights
 from .checkpoints.configs import OwnMetadata
 from .checkpoints.load import check_complete
 from .checkpoints.sources import Held, Renamed, TensorSource
@@ -27,7 +27,6 @@ TOKENIZER = "tokenizer.json"
 TOKENIZER_PLACES = (".", "google/umt5-xxl", "tokenizer", "../tokenizer", "../google/umt5-xxl")
 
 
-@torch.no_grad()
 def embed_text(
     prompt: str, encoder: str | Path, tokenizer: str | Path | None = None, device: torch.device | str = "cpu"
 ) -> Tensor:
@@ -52,11 +51,23 @@ def embed_text(
     check_complete(checkpoint)
     place = Path(tokenizer) if tokenizer else find_tokenizer(Path(encoder))
     tokens = _tokenize(tidy(prompt), place, checkpoint.config.vocabulary)
+    states = encode_tokens(checkpoint, tokens, device)
+    return F.pad(states, (0, 0, 0, TEXT_LEN - len(tokens))).to(device="cpu", dtype=torch.bfloat16)
+
+
+@torch.no_grad()
+def encode_tokens(checkpoint: Checkpoint, tokens: list[int], device: torch.device | str = "cpu") -> Tensor:
+    """Last states of an encoder for the numbers of some tokens: [1, tokens, width] in float32.
+
+    Args:
+        checkpoint: a complete text encoder.
+        tokens: of one text, its end included.
+        device: where the encoder runs.
+    """
     embedded = checkpoint.weights[EMBEDDING][tokens].to(device=device, dtype=torch.float32)
     network = _encoder(checkpoint.config)
     _load_on_use(network, checkpoint.weights, device)
-    states = network(inputs_embeds=embedded[None]).last_hidden_state
-    return F.pad(states, (0, 0, 0, TEXT_LEN - len(tokens))).to(device="cpu", dtype=torch.bfloat16)
+    return network(inputs_embeds=embedded[None]).last_hidden_state
 
 
 def write_embedding(embedding: Tensor, out: str | Path, prompt: str = "") -> Path:
