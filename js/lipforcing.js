@@ -1,10 +1,11 @@
 /**
  * Panels in the nodes: a meter on those that make frames, curves on the sync score.
  *
- * A panel is a class with `element`, `show(values)` and the static `output` (its key in the node's output), `height` and
- * optionally `grows`. It is a DOM widget, which both renderers show, and is never saved: a workflow with and without it
- * is the same. Nothing of the host is changed; values come as events of the running prompt, from the front end's own
- * store when workflows are switched, and from the server's record of jobs after the page was reloaded.
+ * A panel is a class with `element`, `show(values)` and the static `output` (its key in the node's output), `height`,
+ * `width` (least of a new node) and optionally `grows`. It is a DOM widget, which both renderers show, and is never
+ * saved: a workflow with and without it is the same. Nothing of the host is changed; values come as events of the
+ * running prompt, from the front end's own store when workflows are switched, and from the server's record of jobs after
+ * the page was reloaded.
  */
 
 import { api } from "../../scripts/api.js";
@@ -78,6 +79,7 @@ app.registerExtension({
     const widget = node.addDOMWidget("lipforcing", "lipforcing", panel.element, { serialize: false, ...size });
     // The option keeps the widget out of the prompt, the property out of the saved workflow.
     widget.serialize = false;
+    node.setSize([Math.max(node.size[0], Panel.width), node.size[1]]);
     panels.set(node, panel);
   },
 

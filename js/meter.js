@@ -7,6 +7,7 @@ export class Meter {
   /** Where the node's output has the last run's numbers (nodes/progress.py). */
   static output = "lipforcing_progress";
   static height = 104;
+  static width = 280;
 
   constructor() {
     this.count = html("span");

@@ -40,6 +40,7 @@ export class SyncPlots {
   static output = "lipforcing_sync";
   static height = 190;
   static grows = true;
+  static width = 320;
 
   constructor() {
     this.title = html("span");

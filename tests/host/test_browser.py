@@ -106,9 +106,11 @@ def reload(page: Browser) -> None:
     wait_until_ready(page)
 
 
-def load(page: Browser, workflow: dict) -> None:
-    page.evaluate(f"app.loadGraphData({json.dumps(workflow)})")
+def load(page: Browser, workflow: str) -> None:
+    """Open the workflow that the JavaScript expression `workflow` gives, all of it in view."""
+    page.evaluate(f"app.loadGraphData({workflow})")
     page.wait_for(f"!!{METER}?.offsetParent")
+    page.evaluate("app.extensionManager.command.execute('Comfy.Canvas.FitView')")
 
 
 def errors(page: Browser) -> list[str]:
@@ -122,7 +124,7 @@ def finished(page, renderer, artifacts) -> dict:
     """Workflow 1, run to its end: the texts the meter showed and the addresses of the pictures, in order."""
     workflow = json.loads(json.dumps(WORKFLOW))
     workflow["nodes"][1]["widgets_values"][0] = SEEDS[renderer]
-    load(page, workflow)
+    load(page, json.dumps(workflow))
     page.evaluate(RECORD % {"meter": METER, "preview": PREVIEW[renderer]})
     page.evaluate("app.queuePrompt(0, 1)")
     page.wait_for("seen.pictures.length > 1", 120)
@@ -189,8 +191,7 @@ def scored(page, renderer, server, artifacts) -> tuple[dict, dict]:
     """What the panel of the sync score shows after a run, and the report it comes from."""
     page.evaluate(f"app.loadApiJson({json.dumps(SCORE)}, 'score')")
     # As a workflow of its own; one loaded from a prompt has no identity yet.
-    page.evaluate("app.loadGraphData({...app.rootGraph.serialize(), id: crypto.randomUUID()})")
-    page.wait_for(f"!!{METER}?.offsetParent")
+    load(page, "{...app.rootGraph.serialize(), id: crypto.randomUUID()}")
     ran = page.evaluate("app.queuePrompt(0, 1).then(() => app.rootGraph.id)")
     page.wait_for(f"{METER}.querySelectorAll('polyline').length === 2", 120)
     page.screenshot(artifacts / f"{renderer}_score.png")
