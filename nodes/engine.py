@@ -35,7 +35,7 @@ def running_models(model, vae, decoder, positive, sigmas, listener: AudioEncoder
     tiny = info.crop_size == family.CROP_SIZE
     if vae is None:
         if not tiny:
-            raise InputError(f"{info.name} needs a VAE; connect wan_2.1_vae.safetensors (VAE Loader) to vae.")
+            raise InputError(f"{info.name} needs a VAE; connect wan_2.1_vae.safetensors (Load VAE) to vae.")
         vae = host_models.vae_of(family.load("codec"))
     codec = host_models.codec_of(vae)
     decoder = codec if decoder is None else host_models.codec_of(decoder)
@@ -47,7 +47,7 @@ def running_models(model, vae, decoder, positive, sigmas, listener: AudioEncoder
         info.sigmas if sigmas is None else tuple(checked_sigmas(sigmas.tolist(), "The sigmas input does not fit"))
     )
     if listener is not None and listener.feature_dim != info.config.audio_dim:
-        needed = "nothing" if tiny else "wav2vec2-base-960h (Audio Encoder Loader)"
+        needed = "nothing" if tiny else "wav2vec2-base-960h (Load Audio Encoder)"
         raise InputError(f"The audio_encoder input does not fit the student {info.name}; connect {needed}.")
     with host_models.RunningStudent(model, {codec.patcher, decoder.patcher}) as student:
         text = host_models.prompt_of(positive, info.config).to(student.device, student.dtype)
@@ -67,7 +67,7 @@ def check_speech(features: AudioFeatures, config: WanConfig) -> None:
     """Raise InputError unless a model of `config` understands the features of a speech."""
     width = features.features.shape[1]
     if width != config.audio_dim:
-        needed = "nothing" if config.text_len == 1 else "wav2vec2-base-960h (Audio Encoder Loader)"
+        needed = "nothing" if config.text_len == 1 else "wav2vec2-base-960h (Load Audio Encoder)"
         raise InputError(
             f"The speech was encoded with {width} numbers per frame, the model takes {config.audio_dim}; connect "
             f"{needed} to audio_encoder of Lip Forcing Audio Encode."

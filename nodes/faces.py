@@ -37,8 +37,8 @@ class LipForcingFaceTrack(io.ComfyNode):
                     default="auto",
                     tooltip=(
                         "auto: find the largest face and follow it. center: the one nearest the middle of the picture. "
-                        "Both need yunet_final.pth in models/detection. full: every frame is a face crop already. Not "
-                        "used where face_landmarks or bboxes are connected."
+                        "Both need yunet_final.pth in models/detection. full: every frame is a face crop already. Of "
+                        "connected face_landmarks or bboxes it says which face."
                     ),
                 ),
                 io.Float.Input(
@@ -243,7 +243,7 @@ class LipForcingComposite(io.ComfyNode):
                     default=False,
                     optional=True,
                     tooltip=(
-                        "Also give all frames as images and masks. They need 12 bytes per pixel: 25 MB per 1080p frame."
+                        "Also give all frames as images and masks. They need 16 bytes per pixel: 33 MB per 1080p frame."
                     ),
                 ),
             ],

@@ -222,7 +222,7 @@ def prompt_for(config: WanConfig, text: Tensor) -> Tensor:
     if text.shape[-1] != config.text_dim:
         raise InputError(
             f"The prompt was encoded with {text.shape[-1]} numbers per token, the model takes {config.text_dim}; load "
-            "umt5_xxl_fp8_e4m3fn_scaled.safetensors with CLIP Loader, type wan."
+            "umt5_xxl_fp8_e4m3fn_scaled.safetensors with Load CLIP, type wan."
         )
     if text.shape[1] > config.text_len:
         raise InputError(f"The prompt has {text.shape[1]} tokens, at most {config.text_len} fit; shorten it.")
@@ -388,7 +388,7 @@ def codec_of(vae: Any) -> HostCodec:
     else:
         raise InputError(
             f"The VAE input holds {type(theirs).__name__}; connect wan_2.1_vae.safetensors or taew2_1.safetensors "
-            "(VAE Loader), or Lip Forcing Tiny VAE for the tiny model."
+            "(Load VAE), or Lip Forcing Tiny VAE for the tiny model."
         )
     return HostCodec(codec, vae, family.CROP_SIZE if codec is theirs else RELEASED_CROP_SIZE)
 

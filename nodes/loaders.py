@@ -32,7 +32,7 @@ def choices(*canonical: str, category: str = MODELS) -> list[str]:
     return [*canonical, *(name for name in host.model_names(category) if name not in canonical)]
 
 
-def model_file(name: str, url: str, category: str = MODELS) -> str:
+def model_file(name: str, url: str, category: str = MODELS, otherwise: str = sockets.TINY) -> str:
     """Path of a chosen model file.
 
     Raises:
@@ -42,7 +42,7 @@ def model_file(name: str, url: str, category: str = MODELS) -> str:
     if path is None:
         raise InputError(
             f"{name} is not among the model files: download it from {url} into {host.model_folder(category)}, then "
-            f"press R to refresh the list, or choose {sockets.TINY!r}."
+            f"press R to refresh the list, or choose {otherwise!r}."
         )
     return path
 
@@ -131,8 +131,10 @@ class LipForcingTeacherLoader(io.ComfyNode):
         tiny = model_name == sockets.TINY
         path = family.weights_path("teacher") if tiny else model_file(model_name, BASE_URL)
         if adapter_name == NO_ADAPTER:
-            return io.NodeOutput(load_transformer(path, weight_dtype, (Kind.TEACHER, Kind.STUDENT), causal=False))
-        adapter = model_file(adapter_name, ADAPTER_URL)
+            return io.NodeOutput(
+                load_transformer(path, weight_dtype, (Kind.TEACHER, Kind.STUDENT, Kind.WAN_BASE), causal=False)
+            )
+        adapter = model_file(adapter_name, ADAPTER_URL, otherwise=NO_ADAPTER)
         return io.NodeOutput(load_transformer(path, weight_dtype, (Kind.WAN_BASE,), causal=False, adapter=adapter))
 
 
@@ -154,6 +156,11 @@ def load_transformer(path, weight_dtype: str, kinds: tuple, causal: bool, adapte
     checkpoint = open_checkpoint(path, *kinds)
     if not causal and checkpoint.own.kind == Kind.STUDENT.value:
         raise InputError(f"{checkpoint.file.label} is {checkpoint.describe()}; load it with the student loader.")
+    if checkpoint.kind is Kind.WAN_BASE and adapter is None:
+        raise InputError(
+            f"{checkpoint.file.label} is {checkpoint.describe()}, which cannot hear; choose {ADAPTER_FILE} (from "
+            f"{ADAPTER_URL}) as adapter_name."
+        )
     if adapter is not None:
         checkpoint = open_merged(checkpoint, [open_checkpoint(adapter, Kind.ADAPTER)])
     check_complete(checkpoint)
@@ -175,7 +182,7 @@ class LipForcingTinyVAE(io.ComfyNode):
             category="lip forcing/loaders",
             description=(
                 "The video autoencoder of the tiny model family, which comes with the pack. For the released models "
-                "use the VAE loader with wan_2.1_vae.safetensors instead."
+                "use Load VAE with wan_2.1_vae.safetensors instead."
             ),
             search_aliases=["tiny codec"],
             inputs=[],

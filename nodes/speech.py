@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from . import sockets
 from .node_api import io
 from .values import audio_of
@@ -18,7 +20,7 @@ class LipForcingAudioEncode(io.ComfyNode):
             category="lip forcing",
             description=(
                 "Turns speech into the features that the models follow, 25 rows per second. The released models listen "
-                "through wav2vec2-base-960h (Audio Encoder Loader); leave audio_encoder open for the tiny ones."
+                "through wav2vec2-base-960h (Load Audio Encoder); leave audio_encoder open for the tiny ones."
             ),
             search_aliases=["wav2vec2", "audio features"],
             inputs=[
@@ -38,21 +40,25 @@ class LipForcingAudioEncode(io.ComfyNode):
                     advanced=True,
                     tooltip=(
                         "How much audio attention sees at once, 0 to 600 seconds; 0 is all, as the models were "
-                        "trained. Memory grows with the square of it, so for recordings of many minutes choose 30 or "
-                        "more; this changes the features a little."
+                        "trained. Time grows with the square of it, so for recordings of many minutes choose 30 or "
+                        "more; this changes the features (see the help page)."
                     ),
                 ),
             ],
             outputs=[
-                sockets.Audio.Output("audio_features", display_name="audio features", tooltip="For sampler and track.")
+                sockets.Audio.Output(
+                    "audio_features", display_name="audio features", tooltip="For sampler and conditioning."
+                )
             ],
         )
 
     @classmethod
     def execute(cls, audio, audio_encoder=None, window_seconds: float = 0.0) -> io.NodeOutput:
         from ..lipforcing.audio.base import AudioFeatures
+        from . import host_models
 
-        return io.NodeOutput(AudioFeatures.encode(ear(audio_encoder, window_seconds), audio_of(audio).mono16k()))
+        encoded = AudioFeatures.encode(ear(audio_encoder, window_seconds), audio_of(audio).mono16k())
+        return io.NodeOutput(replace(encoded, features=host_models.intermediate(encoded.features)))
 
 
 def ear(audio_encoder, window_seconds: float = 0.0):

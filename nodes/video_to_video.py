@@ -113,7 +113,7 @@ class LipForcingVideoToVideo(io.ComfyNode):
                     advanced=True,
                     tooltip=(
                         "How much audio the released student's ear attends to at once, 0 to 600 seconds; 0 is all, as "
-                        "it was trained. Memory grows with the square of it, so for many minutes choose 30 or more."
+                        "it was trained. Time grows with the square of it, so for many minutes choose 30 or more."
                     ),
                 ),
             ],

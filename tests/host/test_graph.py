@@ -1,0 +1,211 @@
+"""The taken-apart graph in a running ComfyUI: shipped workflows, caching between nodes, wrong wiring, cancelling."""
+
+from __future__ import annotations
+
+import copy
+import json
+import time
+
+import numpy as np
+import pytest
+
+from .media import read_media
+from .server import PACK
+from .tiny_version import tiny_version
+
+WORKFLOWS = sorted((PACK / "workflows" / "api").glob("*.json"))
+
+
+def shipped(number: int) -> dict:
+    """Workflow `number` in API format, runnable without downloads."""
+    path = next(path for path in WORKFLOWS if path.name.startswith(str(number)))
+    return tiny_version(json.loads(path.read_text(encoding="utf-8")))
+
+
+def node_of(prompt: dict, kind: str) -> str:
+    """Id of the first node of a class."""
+    return next(key for key, node in prompt.items() if node["class_type"] == kind)
+
+
+def graph(seconds: float = 1.0, **sampler) -> dict:
+    """A short node-by-node graph: sample, track, speech, student, sampler, composite, saved."""
+    prompt = {
+        "1": {"class_type": "LipForcingSample", "inputs": {"clip": "ada", "speech": "market"}},
+        "2": {
+            "class_type": "LipForcingFaceTrack",
+            "inputs": {"video": ["1", 0], "audio": ["1", 1], "face": "full", "fps": 25.0, "first_seconds": seconds},
+        },
+        "3": {"class_type": "LipForcingAudioEncode", "inputs": {"audio": ["1", 1]}},
+        "4": {
+            "class_type": "LipForcingStudentLoader",
+            "inputs": {"model_name": "tiny (built in)", "weight_dtype": "default"},
+        },
+        "5": {"class_type": "LipForcingTinyVAE", "inputs": {}},
+        "6": {
+            "class_type": "LipForcingCausalSampler",
+            "inputs": {"model": ["4", 0], "vae": ["5", 0], "track": ["2", 0], "audio_features": ["3", 0], "seed": 7},
+        },
+        "7": {"class_type": "LipForcingComposite", "inputs": {"faces": ["6", 1], "track": ["2", 0], "audio": ["1", 1]}},
+        "8": {
+            "class_type": "SaveVideo",
+            "inputs": {"video": ["7", 0], "filename_prefix": "video/graph", "format": "auto", "codec": "auto"},
+        },
+    }
+    prompt["6"]["inputs"].update(sampler)
+    return prompt
+
+
+@pytest.fixture(scope="module")
+def finished(server):
+    run = server.run(graph())
+    assert run.outcome == "success", run.messages[-1]
+    return run
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
+def test_shipped_workflow_runs(server, path):
+    run = server.run(tiny_version(json.loads(path.read_text(encoding="utf-8"))))
+    assert run.outcome == "success", run.error
+
+
+def test_apart_and_in_one_node_give_the_same_video(server, finished):
+    whole = {
+        "1": graph()["1"],
+        "2": {
+            "class_type": "LipForcingVideoToVideo",
+            "inputs": {"video": ["1", 0], "audio": ["1", 1], "seed": 7, "face": "full"},
+        },
+        "3": {
+            "class_type": "SaveVideo",
+            "inputs": {"video": ["2", 0], "filename_prefix": "video/whole", "format": "auto", "codec": "auto"},
+        },
+    }
+    run = server.run(whole)
+    apart = read_media(server.saved_file(finished, "8")).frames.astype(int)
+    together = read_media(server.saved_file(run, "3")).frames[: len(apart)].astype(int)
+    assert len(apart) == 25
+    # Both are encoded, on their own; the mouths are the same up to that.
+    assert np.abs(apart - together).mean() < 1 and np.abs(apart - together).max() < 40
+
+
+def test_new_seed_runs_only_the_sampler_and_what_follows(server):
+    server.run(graph())  # the host forgets what the prompt before did not use
+    run = server.run(graph(seed=8))
+    assert run.outcome == "success"
+    assert run.cached >= {"1", "2", "3", "4", "5"} and not run.cached & {"6", "7", "8"}
+
+
+def test_scores_are_shown_and_saved(server):
+    run = server.run(shipped(5))
+    assert run.outcome == "success"
+    reports = [data["output"]["lipforcing_sync"][0][0] for data in run.of("executed") if "sync" in str(data["output"])]
+    assert len(reports) == 2
+    for report in reports:
+        assert report["verdict"] is None and report["offset"] == 0 and report["confidence"] > 1
+        assert len(report["mean_distances"]) == 31 and len(report["curve"]) == len(report["seconds"]) > 20
+
+
+def test_still_picture_lasts_as_long_as_the_speech(server):
+    prompt = shipped(6)
+    prompt[node_of(prompt, "LipForcingFaceTrack")]["inputs"]["first_seconds"] = 1.0
+    run = server.run(prompt)
+    frames = read_media(server.saved_file(run, node_of(prompt, "SaveVideo"))).frames.astype(int)
+    assert len(frames) == 25
+    change = np.abs(frames - frames[:1]).mean(axis=(0, 3))
+    height = change.shape[0]
+    assert change[: height // 3].max() < 6 and change[height // 2 :].max() > 6
+
+
+def test_images_and_masks_have_the_frames_of_the_video(server):
+    prompt = graph()
+    prompt["7"]["inputs"]["frames"] = True
+    prompt["9"] = {"class_type": "PreviewImage", "inputs": {"images": ["7", 1]}}
+    prompt["10"] = {"class_type": "MaskToImage", "inputs": {"mask": ["7", 2]}}
+    prompt["11"] = {"class_type": "PreviewImage", "inputs": {"images": ["10", 0]}}
+    run = server.run(prompt)
+    assert run.outcome == "success", run.error
+    shown = {data["node"]: len(data["output"]["images"]) for data in run.of("executed") if data["node"] in ("9", "11")}
+    assert shown == {"9": 25, "11": 25}
+
+
+def test_frames_that_are_not_made_are_explained(server):
+    prompt = graph()
+    prompt["9"] = {"class_type": "PreviewImage", "inputs": {"images": ["7", 1]}}
+    run = server.run(prompt)
+    messages = [data["exception_message"] for data in run.of("execution_error")]
+    assert any("Turn frames on" in message for message in messages), run.messages[-3:]
+
+
+@pytest.mark.parametrize(
+    ("change", "node", "words"),
+    [
+        (lambda p: p["4"]["inputs"].update(model_name="lipforcing_14b.pth"), "4", ("lipforcing_14b.pth", "https://")),
+        (
+            lambda p: p["4"].update(
+                class_type="LipForcingTeacherLoader",
+                inputs={
+                    "model_name": "tiny (built in)",
+                    "adapter_name": "none (merged file)",
+                    "weight_dtype": "default",
+                },
+            ),
+            "6",
+            ("teacher", "KSampler"),
+        ),
+        (
+            lambda p: (
+                p.update({"9": {"class_type": "LipForcingSchedule", "inputs": {"preset": "custom", "custom": "1, 2"}}}),
+                p["6"]["inputs"].update(sigmas=["9", 0]),
+            ),
+            "9",
+            ("1, 2", "decreasing"),
+        ),
+        (
+            lambda p: (
+                p.update({"9": copy.deepcopy(p["2"])}),
+                p["9"]["inputs"].update(first_seconds=4.0),
+                p["7"]["inputs"].update(track=["9", 0]),
+            ),
+            "7",
+            ("faces", "track is longer"),
+        ),
+    ],
+    ids=["missing file", "teacher in the student's place", "bad schedule", "faces of another track"],
+)
+def test_wrong_wiring_is_explained_and_the_server_goes_on(server, finished, change, node, words):
+    prompt = graph()
+    change(prompt)
+    run = server.run(prompt)
+    assert run.outcome == "error" and run.error["node_id"] == node, run.messages[-1]
+    assert all(word in run.error["exception_message"] for word in words), run.error["exception_message"]
+    assert server.run(graph()).outcome == "success"
+
+
+def memory(server) -> float:
+    """Resident memory of the server in megabytes."""
+    with open(f"/proc/{server.process.pid}/statm") as file:
+        return int(file.read().split()[1]) * 4096 / 2**20
+
+
+def test_of_two_queued_prompts_one_is_cancelled_and_the_other_is_right(server, finished):
+    expected = read_media(server.saved_file(finished, "8")).frames
+    server.request("/free", {"unload_models": True, "free_memory": True})
+    before = memory(server)
+    first = server.queue(graph(6.0, seed=99), "tests")
+    second = server.queue(graph(seed=7), "tests")
+    deadline = time.monotonic() + 60
+    while not server.get("/queue")["queue_running"] and time.monotonic() < deadline:
+        time.sleep(0.05)
+    time.sleep(1.5)
+    server.request("/interrupt", {"prompt_id": first})
+    while len(server.get(f"/history/{second}")) == 0 and time.monotonic() < deadline:
+        time.sleep(0.1)
+    history = {key: server.get(f"/history/{key}")[key] for key in (first, second)}
+    assert history[first]["status"]["status_str"] == "error" and not history[first]["status"]["completed"]
+    assert history[second]["status"]["completed"]
+    saved = history[second]["outputs"]["8"]["images"][0]
+    result = read_media(server.base / "output" / saved["subfolder"] / saved["filename"]).frames
+    assert np.array_equal(result, expected)
+    server.request("/free", {"unload_models": True, "free_memory": True})
+    time.sleep(1)
+    assert memory(server) - before < 150, "memory did not return to its level"
