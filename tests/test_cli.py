@@ -121,7 +121,7 @@ def test_sync_writes_a_video_of_the_sources_kind(tmp_path, capsys):
 
 
 def test_help_of_every_command(capsys):
-    for command in ([], ["demo"], ["inspect"], ["convert"], ["merge"], ["sync"]):
+    for command in ([], ["demo"], ["inspect"], ["convert"], ["merge"], ["embed-text"], ["sync"]):
         with pytest.raises(SystemExit) as stop:
             main([*command, "-h"])
         assert stop.value.code == 0
