@@ -6,9 +6,9 @@ import argparse
 import sys
 
 from ..errors import InputError
-from . import demo, score, sync, text, weights
+from . import demo, evaluate, score, sync, text, weights
 
-TOPICS = (demo, sync, score, text, weights)
+TOPICS = (demo, sync, score, evaluate, text, weights)
 
 
 def build_parser() -> argparse.ArgumentParser:

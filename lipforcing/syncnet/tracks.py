@@ -106,7 +106,7 @@ def squares(frames: list[int], boxes: list[torch.Tensor]) -> torch.Tensor:
 
     Boxes [4] between detections are interpolated linearly; place and size then pass a median filter that sees zeros
     beyond the track's ends, as the reference's does, which makes the first and last squares a little smaller and
-    nearer the origin where the face moves.
+    nearer the origin where the face moves. Fewer frames than the filter is long stay as they are.
     """
     known = torch.stack(boxes).double().numpy()
     everywhere = np.arange(frames[0], frames[-1] + 1)
@@ -114,7 +114,9 @@ def squares(frames: list[int], boxes: list[torch.Tensor]) -> torch.Tensor:
     left, top, right, bottom = torch.from_numpy(filled).unbind(1)
     half = torch.maximum(right - left, bottom - top) / 2
     rows = torch.stack([(left + right) / 2, (top + bottom) / 2, half])
-    return F.pad(rows, (MEDIAN // 2, MEDIAN // 2)).unfold(1, MEDIAN, 1).median(2).values.T.float()
+    if rows.shape[1] >= MEDIAN:
+        rows = F.pad(rows, (MEDIAN // 2, MEDIAN // 2)).unfold(1, MEDIAN, 1).median(2).values
+    return rows.T.float()
 
 
 def fixed_square(x0: float, y0: float, x1: float, y1: float) -> torch.Tensor:

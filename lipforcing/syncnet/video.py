@@ -131,7 +131,7 @@ def score_pictures(
         tracks = find_faces(pictures(), detector).tracks(min_track, min_face)
     else:
         tracks = [None if face == "full" else SquareTrack(0, fixed_square(*face)[None])]
-    jobs = [_Job(model, track, face != "auto", waveform, batch) for track in tracks]
+    jobs = [FaceScorer(model, track, face != "auto", waveform, batch) for track in tracks]
     for index, picture in enumerate(pictures()):
         waiting = [job for job in jobs if not job.finished]
         if not waiting:
@@ -152,7 +152,7 @@ def find_faces(pictures: Iterable[torch.Tensor], detector: LandmarkDetector) -> 
     return tracker
 
 
-class _Job:
+class FaceScorer:
     """Scores one face while the pictures of its video pass by.
 
     Args:
@@ -162,7 +162,7 @@ class _Job:
     """
 
     def __init__(
-        self, model: SyncNet, track: SquareTrack | None, still: bool, waveform: torch.Tensor, batch: int
+        self, model: SyncNet, track: SquareTrack | None, still: bool, waveform: torch.Tensor, batch: int = 32
     ) -> None:
         self.track = track
         self.first = 0 if track is None else track.first

@@ -65,6 +65,10 @@ def test_squares_are_interpolated_and_median_filtered():
     np.testing.assert_allclose(ours.numpy(), expected, rtol=1e-5)
 
 
+def test_a_handful_of_frames_is_not_filtered_to_nothing():
+    assert squares([7, 8], [torch.tensor([10.0, 20, 30, 60])] * 2).tolist() == [[20, 40, 20]] * 2
+
+
 @pytest.mark.parametrize("square", [(50.3, 40.7, 20.2), (10, 12, 30), (85, 60, 33.3), (50, 40, 60), (140, 40, 10)])
 def test_square_crop(square):
     """Pad the whole picture with grey, then cut."""

@@ -1,0 +1,110 @@
+"""Evaluation of the tiny student on drawn people and speech that no recipe has trained on.
+
+    python -m benchmarks.tiny_student --out evaluation --clips 52
+
+Writes three folders of lossless videos, all with the sound of one utterance per clip: ``source``, a person whose mouth
+speaks another utterance; ``reference``, the same person and head motion speaking this one; ``results``, the student's
+dubbing of ``source``. Then compares results, and for scale the untouched sources, with the references, as ``lipforcing
+evaluate`` does, adds how well the mouth openings agree, prints Markdown tables and writes ``evaluation.json``. Nothing
+depends on anything but the seeds below. Needs espeak-ng. An interrupted run goes on where it was.
+"""
+
+from __future__ import annotations
+
+# ruff: noqa: T201
+import argparse
+import json
+from fractions import Fraction
+from pathlib import Path
+
+import torch
+from tqdm import tqdm
+
+from lipforcing.evaluation import Evaluation, Options, compare, evaluate, summarise
+from lipforcing.evaluation.report import HEADER, PAIRED_HEADER, paired_table, table, to_markdown
+from lipforcing.faces.track import FixedTracker
+from lipforcing.media import Audio, AudioSource, VideoReader, VideoWriter
+from lipforcing.pipeline import SyncOptions, sync_file
+from lipforcing.timeline import FPS, SAMPLE_RATE
+from lipforcing.tiny import family
+from lipforcing.tiny.faces import Identity, render, sample_head
+from lipforcing.tiny.measure import read_crops
+from lipforcing.tiny.meter import correlation
+from lipforcing.tiny.speech import utterance
+
+PEOPLE, SPEECH = 66_000_000, 78_000_000  # seeds; the recipes use people and speech below 50_000_000
+FRAMES = 81  # as the published test sets
+SIZE = (256, 192)  # height, width
+FOLDERS = ("source", "reference", "results")
+
+
+def draw_clip(out: Path, i: int) -> None:
+    """Write clip ``i`` of ``source`` and ``reference``."""
+    name = f"clip_{i:03d}.mkv"
+    if all((out / folder / name).exists() for folder in ("source", "reference")):
+        return
+    _, other = utterance(SPEECH + i - 1, FRAMES / FPS)
+    waveform, own = utterance(SPEECH + i, FRAMES / FPS)
+    who, pose = Identity.sample(PEOPLE + i), sample_head(PEOPLE + i, FRAMES)
+    for folder, mouth in (("source", other), ("reference", own)):
+        options = {"audio": Audio(waveform[None], SAMPLE_RATE), "lossless": True}
+        with VideoWriter(out / folder / name, SIZE[1], SIZE[0], Fraction(FPS), **options) as writer:
+            for n, picture in enumerate(render(who, mouth, pose, SIZE)):
+                writer.write(picture, n / FPS)
+
+
+def dub(out: Path, i: int, models) -> None:
+    """Write clip ``i`` of ``results``, and its speed."""
+    name = f"clip_{i:03d}.mkv"
+    path = out / "results" / name
+    if path.exists():
+        return
+    with VideoReader(out / "source" / name) as video:
+        speech = AudioSource(out / "reference" / name)
+        result = sync_file(models, video, speech, path, FixedTracker(), SyncOptions(seed=i, lossless=True))
+    speed = {"fps": result.fps, "first_frame_seconds": result.first_frame_seconds}
+    path.with_suffix(".json").write_text(json.dumps(speed))
+
+
+@torch.inference_mode()
+def opening(path: Path) -> torch.Tensor:
+    """Mouth opening [T] of a clip as the meter reads it off the picture."""
+    return family.load("meter")(read_crops(str(path)).permute(0, 3, 1, 2).float() / 127.5 - 1)[:, 0]
+
+
+def openings_agree(out: Path, folder: str, clips: int) -> list[float]:
+    """Correlation of every clip's mouth opening with the reference's."""
+    names = [f"clip_{i:03d}.mkv" for i in range(clips)]
+    return [correlation(opening(out / folder / name), opening(out / "reference" / name)) for name in names]
+
+
+def main() -> None:
+    """Entry point."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--out", type=Path, default=Path("evaluation"))
+    parser.add_argument("--clips", type=int, default=52)
+    parser.add_argument("--device", default="cpu")
+    arguments = parser.parse_args()
+    out, clips = arguments.out, range(arguments.clips)
+    for folder in FOLDERS:
+        (out / folder).mkdir(parents=True, exist_ok=True)
+    for i in tqdm(clips, desc="drawing"):
+        draw_clip(out, i)
+    models = family.models(arguments.device)
+    for i in tqdm(clips, desc="dubbing"):
+        dub(out, i, models)
+    options = Options(family.load("syncnet"), "full")
+    figures: dict[str, Evaluation] = {}
+    for folder in ("results", "source"):
+        figures[folder] = evaluate(out / folder, out / "reference", options)
+        print(f"\n{folder}\n\n{to_markdown(HEADER, table(figures[folder]))}")
+        agreement = summarise(openings_agree(out, folder, arguments.clips))
+        print(f"\ncorrelation of mouth openings: {agreement}")
+    differences = compare(figures["results"], figures["source"])
+    print(f"\nresults less source\n\n{to_markdown(PAIRED_HEADER, paired_table(differences))}")
+    plain = {folder: one.to_dict() for folder, one in figures.items()}
+    (out / "evaluation.json").write_text(json.dumps(plain, indent=1))
+
+
+if __name__ == "__main__":
+    main()

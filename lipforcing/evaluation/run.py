@@ -1,0 +1,249 @@
+"""Evaluating a folder of results against a folder of references, clip by clip."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from torch import nn
+
+from ..errors import InputError
+from ..faces.landmarks import LandmarkDetector
+from ..faces.selection import FaceChoice
+from ..media import AudioSource, VideoReader
+from ..syncnet import SyncNet, SyncReport
+from ..syncnet.tracks import SquareTrack, fixed_square
+from ..syncnet.video import FaceScorer, clock_pictures, find_faces
+from .batches import Place, Shown, in_batches, side_by_side
+from .frechet import FidMeasure, FvdMeasure
+from .identity import IdentityMeasure
+from .metrics import METRICS
+from .mouth import MouthMeasure, MouthPoints
+from .pairs import Pair, find_pairs
+from .perceptual import PerceptualMeasure
+from .pixels import PixelMeasure
+from .statistics import Summary, summarise
+
+#: The option of the command line that a metric needs.
+NEEDS = {
+    "lmd": "--landmarks FILE",
+    "lmd_face": "--landmarks FILE",
+    "lpips_mouth": "--lpips-weights FILE",
+    "lpips_outside": "--lpips-weights FILE",
+    "identity_face": "--identity-weights FILE",
+    "identity_frame": "--identity-weights FILE",
+    "fid": "--fid-weights FILE",
+    "fvd": "--fvd-weights FILE",
+    "fps": 'a file RESULT.json with "fps" beside each result',
+    "first_frame_seconds": 'a file RESULT.json with "first_frame_seconds" beside each result',
+}
+
+
+@dataclass(frozen=True)
+class Options:
+    """What is measured, and where the faces are.
+
+    Attributes:
+        syncnet: in evaluation mode.
+        face: "auto" (the face seen longest), "full" for footage that is a face crop, or the box of a still face.
+        detector: finds faces, for "auto".
+        boxes: whose faces place the crops of both videos: the reference's (pixels are compared with the pixels they
+            replace), or each video's own (the field's older habit).
+        mouth_points, lpips, identity, fid, fvd: what the metrics of these names need; None leaves them out.
+    """
+
+    syncnet: SyncNet
+    face: FaceChoice = "auto"
+    detector: LandmarkDetector | None = None
+    boxes: Literal["reference", "own"] = "reference"
+    mouth_points: MouthPoints | None = None
+    lpips: nn.Module | None = None
+    identity: nn.Module | None = None
+    fid: FidMeasure | None = None
+    fvd: FvdMeasure | None = None
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Figures of a system.
+
+    Attributes:
+        clips: per clip, by stem, the value of every metric (``Metric.key``) that could be measured.
+        whole: values of the metrics of whole sets.
+        problems: what could not be compared, and what was measured under reservation, a sentence each.
+    """
+
+    clips: dict[str, dict[str, float]]
+    whole: dict[str, float]
+    problems: list[str]
+
+    @property
+    def summaries(self) -> dict[str, Summary]:
+        """Statistics of every metric measured on at least one clip, in the order of the table."""
+        columns = {m.key: [values[m.key] for values in self.clips.values() if m.key in values] for m in METRICS}
+        return {key: summarise(values) for key, values in columns.items() if values}
+
+    @property
+    def not_measured(self) -> dict[str, str]:
+        """Metrics without any value, and what they need."""
+        measured = {*self.whole, *(key for values in self.clips.values() for key in values)}
+        return {
+            metric.key: f"needs {NEEDS[metric.key]}" if metric.key in NEEDS else "no clip allowed it (see problems)"
+            for metric in METRICS
+            if metric.key not in measured
+        }
+
+    def to_dict(self) -> dict:
+        """Plain values for JSON: ``metrics`` (mean, median, low, high, n), ``whole``, ``not_measured``, ``problems``,
+        ``clips``."""
+        return {
+            "metrics": {key: summary.to_dict() for key, summary in self.summaries.items()},
+            "whole": self.whole,
+            "not_measured": self.not_measured,
+            "problems": self.problems,
+            "clips": self.clips,
+        }
+
+
+def evaluate(
+    results: Path, reference: Path, options: Options, progress: Callable[[int, int, str], None] | None = None
+) -> Evaluation:
+    """Compare the videos of two folders that have the same stems.
+
+    Args:
+        results, reference: folders.
+        options: see ``Options``; ``fid`` and ``fvd`` are used up.
+        progress: called with (pairs done, pairs in all, stem) before each pair.
+
+    Raises:
+        InputError: a folder is missing, or no pair could be evaluated.
+    """
+    pairs, problems = find_pairs(results, reference)
+    clips: dict[str, dict[str, float]] = {}
+    for done, pair in enumerate(pairs):
+        if progress is not None:
+            progress(done, len(pairs), pair.stem)
+        try:
+            clips[pair.stem] = evaluate_pair(pair, options, problems)
+        except InputError as error:
+            problems.append(f"{pair.stem}: {error}")
+    if not clips:
+        raise InputError(
+            f"No video of {results} could be compared with one of {reference}"
+            f" ({'; '.join(problems[:3]) or 'both are empty'}); results and references need the same names."
+        )
+    whole = {}
+    for measure in (options.fid, options.fvd):
+        whole |= measure.values() if measure is not None else {}
+    return Evaluation(clips, whole, problems)
+
+
+def evaluate_pair(pair: Pair, options: Options, problems: list[str]) -> dict[str, float]:
+    """Values of all metrics of one clip; appends to ``problems`` what was left out.
+
+    Raises:
+        InputError: a file cannot be read, or shows no face.
+    """
+    with VideoReader(pair.result) as result, VideoReader(pair.reference) as reference:
+        place = locate(reference, options, "the reference")
+        own = place if options.boxes == "reference" else locate(result, options, "the result")
+        sizes = [(video.info.width, video.info.height) for video in (result, reference)]
+        if sizes[0] != sizes[1]:
+            made, wanted = (f"{width}x{height}" for width, height in sizes)
+            problems.append(f"{pair.stem}: the result is {made}, the reference {wanted}; it was resized to compare")
+        scorers = {
+            "": _scorer(pair.result, own, options, problems),
+            "_reference": _scorer(pair.reference, place, options, problems),
+        }
+        counts: list[int] = []
+        frames = side_by_side(clock_pictures(result), clock_pictures(reference), counts)
+        measures = _measures(options)
+        for batch in in_batches(_scored(frames, scorers), own, place):
+            for measure in measures:
+                measure.update(batch)
+    if abs(counts[0] - counts[1]) > 1:
+        problems.append(f"{pair.stem}: {counts[0]} frames against {counts[1]}; the shorter length was compared")
+    values = _speed(pair.result, problems)
+    for suffix, scorer in scorers.items():
+        if scorer is not None:
+            values |= _sync_values(scorer.score().report, suffix, f"{pair.stem}{suffix.replace('_', ', ')}", problems)
+    for measure in measures:
+        if not isinstance(measure, FidMeasure | FvdMeasure):
+            values |= measure.values()
+    return {metric.key: values[metric.key] for metric in METRICS if metric.key in values}
+
+
+def locate(video: VideoReader, options: Options, name: str) -> Place:
+    """The face of a video.
+
+    Raises:
+        InputError: there is none.
+    """
+    if options.face == "full":
+        return Place(None, True)
+    if options.face != "auto":
+        return Place(SquareTrack(0, fixed_square(*options.face)[None]), True)
+    tracks = find_faces(clock_pictures(video), options.detector).tracks()
+    if not tracks:
+        raise InputError(f"no face was found in {name}; name its box, or say that the footage is a face crop (full)")
+    return Place(max(tracks, key=lambda track: (len(track.squares), track.squares[:, 2].mean())), False)
+
+
+def _measures(options: Options) -> list:
+    measures = [PixelMeasure()]
+    if options.mouth_points is not None:
+        measures.append(MouthMeasure(options.mouth_points))
+    if options.lpips is not None:
+        measures.append(PerceptualMeasure(options.lpips))
+    if options.identity is not None:
+        measures.append(IdentityMeasure(options.identity))
+    for whole in (options.fid, options.fvd):
+        if whole is not None:
+            whole.start_clip()
+            measures.append(whole)
+    return measures
+
+
+def _scorer(path: Path, place: Place, options: Options, problems: list[str]) -> FaceScorer | None:
+    """Sync scorer of a video with its own sound; None, and a problem, where it has none."""
+    try:
+        waveform = AudioSource(path).mono16k()
+    except InputError as error:
+        problems.append(f"{path.name}: no sync figures: {error}")
+        return None
+    return FaceScorer(options.syncnet, place.track, place.still, waveform)
+
+
+def _scored(frames: Iterator[Shown], scorers: dict[str, FaceScorer | None]) -> Iterator[Shown]:
+    """Pass frames on and show them to the scorers."""
+    for shown in frames:
+        for scorer, picture in zip(scorers.values(), (shown.result, shown.reference)):
+            if scorer is not None and not scorer.finished:
+                scorer.show(shown.index, picture)
+        yield shown
+
+
+def _sync_values(report: SyncReport, suffix: str, name: str, problems: list[str]) -> dict[str, float]:
+    if report.verdict is not None:
+        problems.append(f"{name}: no sync figures: {report.verdict.value}")
+        return {}
+    values = {f"sync_c{suffix}": report.confidence, f"sync_d{suffix}": report.distance}
+    if suffix:
+        return values
+    return values | {"sync_c_overlap": report.overlap.confidence, "offset": float(abs(report.offset))}
+
+
+def _speed(result: Path, problems: list[str]) -> dict[str, float]:
+    """``fps`` and ``first_frame_seconds`` of the JSON file beside a result, where there is one."""
+    path = result.with_suffix(".json")
+    if not path.is_file():
+        return {}
+    try:
+        said = json.loads(path.read_text())
+        return {key: float(said[key]) for key in ("fps", "first_frame_seconds") if key in said}
+    except (ValueError, TypeError):
+        problems.append(f'{path.name}: not of the form {{"fps": number, "first_frame_seconds": number}}')
+        return {}

@@ -1,0 +1,191 @@
+"""Whole folders: pairs, problems, figures, and what they are printed as."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+import torch
+
+from lipforcing.cli import main
+from lipforcing.errors import InputError
+from lipforcing.evaluation import METRICS, Evaluation, Options, evaluate
+from lipforcing.evaluation.report import to_csv, to_html, to_text
+from lipforcing.faces.landmarks import Face
+from lipforcing.media import Audio, VideoWriter
+from lipforcing.syncnet import SyncNet, SyncNetConfig
+
+pytest.importorskip("skimage")
+
+SMALL = SyncNetConfig(64, (2, 3, 4, 5, 6, 7), (3, 4, 5, 6, 7, 8), 9, aligned=True)
+
+
+def clip(path: Path, frames: int = 12, seed: int = 0, size: tuple[int, int] = (48, 40), sound: bool = True) -> Path:
+    """A lossless video of noise, with noise."""
+    path.parent.mkdir(exist_ok=True)
+    generator = torch.Generator().manual_seed(seed)
+    audio = Audio(0.2 * torch.randn(1, frames * 640, generator=generator), 16_000) if sound else None
+    with VideoWriter(path, size[1], size[0], Fraction(25), audio=audio, lossless=True) as writer:
+        for n in range(frames):
+            picture = torch.randint(0, 256, (*size, 3), generator=generator, dtype=torch.uint8)
+            writer.write(picture, n / 25)
+    return path
+
+
+@pytest.fixture(scope="module")
+def options() -> Options:
+    torch.manual_seed(1)
+    return Options(SyncNet(SMALL).eval(), "full")
+
+
+def test_equal_videos(tmp_path, options):
+    for folder in ("a", "b"):
+        clip(tmp_path / folder / "one.mkv", frames=45)
+    (tmp_path / "a" / "one.json").write_text('{"fps": 31.5, "first_frame_seconds": 0.5}')
+    told = []
+    result = evaluate(tmp_path / "a", tmp_path / "b", options, lambda *progress: told.append(progress))
+    values = result.clips["one"]
+    assert values["ssim_face"] == values["ssim_mouth"] == values["ssim_outside"] == pytest.approx(1)
+    assert values["psnr_mouth"] == values["psnr_outside"] == 100 and values["fps"] == 31.5
+    if "sync_c" in values:  # random weights may find no offset inside the range
+        assert values["sync_c"] == values["sync_c_reference"]
+    assert result.not_measured["lpips_mouth"] == "needs --lpips-weights FILE" and "fid" in result.not_measured
+    assert told == [(0, 1, "one")] and set(values) <= {metric.key for metric in METRICS}
+    assert json.loads(json.dumps(result.to_dict()))["metrics"]["psnr_mouth"]["n"] == 1
+
+
+def test_what_cannot_be_compared_is_listed(tmp_path, options):
+    a, b = tmp_path / "a", tmp_path / "b"
+    for name in ("good", "short", "small", "mute", "broken"):
+        clip(b / f"{name}.mkv")
+    clip(a / "good.mkv", seed=1)
+    clip(a / "short.mkv", frames=8)
+    clip(a / "small.mkv", size=(24, 20))
+    clip(a / "mute.mkv", sound=False)
+    (a / "broken.mkv").write_text("no video")
+    (a / "good.json").write_text("no json")
+    clip(a / "lonely.mkv")
+    clip(b / "missing.mkv")
+    clip(b / "good.mp4")
+    (a / "notes.txt").write_text("not a video")
+    result = evaluate(a, b, options)
+    assert sorted(result.clips) == ["good", "mute", "short", "small"]
+    said = "\n".join(result.problems)
+    for words in (
+        "no reference of this name: lonely.mkv",
+        "no result of this name: missing.mkv",
+        "short: 8 frames against 12",
+        "small: the result is 20x24, the reference 40x48",
+        "mute.mkv: no sync figures",
+        "broken: ",
+        "good.json: not of the form",
+        "good: no sync figures: too few frames",
+        "good.mp4: left out beside good.mkv",
+    ):
+        assert words in said, words
+    assert "sync_c" in result.not_measured and "notes" not in said
+    assert result.clips["good"]["psnr_mouth"] < 20
+
+
+def test_nothing_to_compare_is_an_error(tmp_path, options):
+    clip(tmp_path / "a" / "one.mkv")
+    clip(tmp_path / "b" / "other.mkv")
+    with pytest.raises(InputError, match=r"no reference of this name: one\.mkv"):
+        evaluate(tmp_path / "a", tmp_path / "b", options)
+    with pytest.raises(InputError, match="is no folder"):
+        evaluate(tmp_path / "a", tmp_path / "nowhere", options)
+
+
+class Corner:
+    """A detector that finds a face of 30 pixels in the corner whose pixel is black."""
+
+    def __call__(self, frames):
+        def faces(frame):
+            if frame[0, 0].max() == 0:
+                return [Face(torch.tensor([0.0, 0, 110, 110]), 1.0, torch.zeros(5, 2), "yunet5")]
+            if frame[-1, -1].max() == 0:
+                return [Face(torch.tensor([50.0, 50, 160, 160]), 1.0, torch.zeros(5, 2), "yunet5")]
+            return []
+
+        return [faces(frame) for frame in frames]
+
+
+def test_both_videos_are_cropped_at_the_references_face(tmp_path, options):
+    """The result's face lies elsewhere: at the reference's box the two differ, each at its own they agree."""
+    generator = torch.Generator().manual_seed(0)
+    face = torch.randint(1, 256, (110, 110, 3), generator=generator, dtype=torch.uint8)
+    for folder, at in (("a", 50), ("b", 0)):
+        (tmp_path / folder).mkdir()
+        with VideoWriter(tmp_path / folder / "x.mkv", 160, 160, Fraction(25), lossless=True) as writer:
+            for n in range(6):
+                picture = torch.full((160, 160, 3), 90, dtype=torch.uint8)
+                picture[at : at + 110, at : at + 110] = face
+                picture[(0, 0) if at == 0 else (-1, -1)] = 0
+                writer.write(picture, n / 25)
+    found = replace(options, face="auto", detector=Corner())
+    at_reference = evaluate(tmp_path / "a", tmp_path / "b", found).clips["x"]
+    at_own = evaluate(tmp_path / "a", tmp_path / "b", replace(found, boxes="own")).clips["x"]
+    assert at_own["ssim_mouth"] > 0.95 > 0.3 > at_reference["ssim_mouth"]
+
+
+def test_no_face_is_a_problem_of_the_clip(tmp_path, options):
+    clip(tmp_path / "a" / "x.mkv")
+    clip(tmp_path / "b" / "x.mkv")
+    with pytest.raises(InputError, match="no face was found in the reference"):
+        evaluate(tmp_path / "a", tmp_path / "b", replace(options, face="auto", detector=Corner()))
+
+
+def test_reports():
+    clips = {"a<b": {"sync_c": 2.0, "fps": 10.0}, "c": {"sync_c": 4.0}}
+    evaluation = Evaluation(clips, {"fid": 12.5}, ["c: a <problem>"])
+    text = to_text(evaluation)
+    assert "3.000" in text and "12.500" in text and "LPIPS mouth: needs --lpips-weights FILE" in text
+    assert "a <problem>" in text
+    rows = list(csv.reader(io.StringIO(to_csv(evaluation))))
+    assert rows == [["clip", "sync_c", "fps"], ["a<b", "2.0", "10.0"], ["c", "4.0", ""]]
+    page = to_html(evaluation, "x & y")
+    assert "x &amp; y" in page and "a &lt;problem&gt;" in page and page.count("<svg") == 2
+    assert page.count("<circle") == 3 and "http" not in page.replace("http-equiv", "")
+
+
+def test_command(tmp_path, capsys):
+    a, b = tmp_path / "a", tmp_path / "b"
+    for folder, seed in ((a, 1), (b, 0)):
+        for name in ("one", "two"):
+            clip(folder / f"{name}.mkv", seed=seed, frames=7)
+    arguments = ["evaluate", str(a), "--reference", str(b), "--face", "full"]
+    assert main([*arguments, "--against", str(b)]) == 0
+    printed = capsys.readouterr()
+    assert "SSIM mouth" in printed.out and "difference to the other system" in printed.out and "2 of 2" in printed.err
+    assert main([*arguments, "--against", str(b), "--json"]) == 0
+    plain = json.loads(capsys.readouterr().out)
+    assert plain["against"]["psnr_mouth"]["losses"] == 2 and plain["boxes"] == "reference"
+    assert main([*arguments, "--csv", "-o", str(tmp_path / "t.csv")]) == 0
+    assert len((tmp_path / "t.csv").read_text().splitlines()) == 3 and not capsys.readouterr().out
+    assert main([*arguments, "--html", "-o", str(tmp_path / "t.html")]) == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b", "t.csv", "t.html"]
+
+
+@pytest.mark.parametrize(
+    "extra, said",
+    [
+        (["--reference", "nowhere"], "nowhere is no folder"),
+        (["--reference", ".", "--lpips-weights", "none.pth"], "none.pth"),
+        (["--reference", ".", "--identity-weights", "none.pth"], "none.pth"),
+        (["--reference", ".", "--fid-weights", "none.pth"], "none.pth"),
+        (["--reference", ".", "--fvd-weights", "none.pt"], "none.pt"),
+        (["--reference", ".", "-o", "nowhere/out.html"], "nowhere"),
+        (["--reference", ".", "--face", "auto", "--detector", "none.pth"], "none.pth"),
+    ],
+)
+def test_bad_input_is_one_sentence(extra, said, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    arguments = ["evaluate", str(tmp_path), *extra]
+    assert main(arguments if "--face" in extra else [*arguments, "--face", "full"]) == 2
+    printed = capsys.readouterr().err.strip()
+    assert printed.startswith("lipforcing: ") and said in printed and len(printed.splitlines()) == 1
