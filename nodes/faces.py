@@ -37,8 +37,8 @@ class LipForcingFaceTrack(io.ComfyNode):
                     default="auto",
                     tooltip=(
                         "auto: find the largest face and follow it. center: the one nearest the middle of the picture. "
-                        "Both need yunet_final.pth in models/detection. full: every frame is a face crop already. Of "
-                        "connected face_landmarks or bboxes it says which face."
+                        "Both need face_detection_model or yunet_final.pth in models/detection. full: every frame is a "
+                        "face crop already. Of connected face_landmarks or bboxes it says which face."
                     ),
                 ),
                 io.Float.Input(
@@ -99,6 +99,14 @@ class LipForcingFaceTrack(io.ComfyNode):
                     force_input=True,
                     tooltip="Face boxes, one list per frame, or a single box for a face that stays where it is.",
                 ),
+                sockets.FaceDetectionModel.Input(
+                    "face_detection_model",
+                    optional=True,
+                    tooltip=(
+                        "MediaPipe's face mesh (Load Face Detection Model): finds the face frame by frame in the "
+                        "alignment that the released models were trained with. Takes the place of YuNet."
+                    ),
+                ),
             ],
             outputs=[
                 sockets.Track.Output("track", display_name="track", tooltip="The followed face, for all other nodes."),
@@ -124,6 +132,7 @@ class LipForcingFaceTrack(io.ComfyNode):
         first_seconds: float = 0.0,
         face_landmarks=None,
         bboxes=None,
+        face_detection_model=None,
     ) -> io.NodeOutput:
         from dataclasses import replace
 
@@ -139,7 +148,7 @@ class LipForcingFaceTrack(io.ComfyNode):
                 whole = info.duration if policy.length == "video" else seconds
                 seconds, policy = min(first_seconds, whole), replace(policy, length="audio")
             plan = policy.plan(seconds, info.frame_rate, info.duration, info.frame_count)
-            tracker = tracker_of(face, face_landmarks, bboxes, plan.available_frames, fill)
+            tracker = tracker_of(face, face_landmarks, bboxes, face_detection_model, plan.available_frames, fill)
             progress = StepProgress(plan.frames)
             pieces, previews, done = [], _Previews(plan.frames), 0
             for batch in batched(extended_frames(reader, plan), BATCH):

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ..lipforcing.faces.track import FaceTrack, Tracker
     from ..lipforcing.media import Frame, MemoryReader, Plan, VideoReader
 
+CHOICES = {"auto": "largest", "center": "center", "full": "largest"}  # which of the faces found
 ESTIMATE = 2  # frames by which a container's own count may be wrong
 
 
@@ -83,12 +84,35 @@ class RecordedFaces:
         return [self._faces[index] for index in islice(self._order, len(images))]
 
 
-def tracker_of(face: str, landmarks: dict | None, boxes: Any, frames: int, fill: str) -> Tracker:
-    """What follows the face: recorded landmarks or boxes where there are any, else what `face` says.
+class FaceMesh:
+    """A FACE_DETECTION_MODEL of the host (MediaPipe) as a detector.
+
+    Its short-range detector looks at every frame; the one for small faces only where that finds nothing.
+    """
+
+    def __init__(self, model: Any) -> None:
+        self._model = model
+
+    def __call__(self, images: Tensor) -> list[list[Face]]:
+        found = self._detect(images, "short")
+        empty = [index for index, faces in enumerate(found) if not faces]
+        if empty:
+            for index, faces in zip(empty, self._detect(images[empty], "full")):
+                found[index] = faces
+        return found
+
+    def _detect(self, images: Tensor, variant: str) -> list[list[Face]]:
+        pictures = list(images.cpu().numpy())
+        found = self._model.detect_batch(pictures, num_faces=0, score_thresh=0.5, variant=variant)
+        return [[mesh_face(face) for face in frame] for frame in found]
+
+
+def tracker_of(face: str, landmarks: dict | None, boxes: Any, mesh: Any, frames: int, fill: str) -> Tracker:
+    """What follows the face: recorded landmarks or boxes where there are any, else a detector, or what `face` says.
 
     Args:
         face: "auto", "center" or "full".
-        landmarks, boxes: the host's FACE_LANDMARKS and BOUNDING_BOX, or None.
+        landmarks, boxes, mesh: the host's FACE_LANDMARKS, BOUNDING_BOX and FACE_DETECTION_MODEL, or None.
         frames: how many the source video has.
         fill: how it goes on where the output is longer.
 
@@ -102,6 +126,8 @@ def tracker_of(face: str, landmarks: dict | None, boxes: Any, frames: int, fill:
         recorded, what = faces_of_landmarks(landmarks), "face_landmarks"
     elif boxes is not None:
         recorded, what = faces_of_boxes(boxes), "bboxes"
+    elif mesh is not None and face != "full":
+        return FaceTracker(FaceMesh(mesh), CHOICES[face])
     else:
         return face_tracker(face)
     if isinstance(recorded, tuple):
@@ -111,20 +137,22 @@ def tracker_of(face: str, landmarks: dict | None, boxes: Any, frames: int, fill:
             f"The {what} input covers {len(recorded)} frames, the video has {frames}; detect faces in all frames of "
             "this very video."
         )
-    return FaceTracker(RecordedFaces(recorded, fill), "center" if face == "center" else "largest")
+    return FaceTracker(RecordedFaces(recorded, fill), CHOICES[face])
 
 
 def faces_of_landmarks(landmarks: dict) -> list[list[Face]]:
     """Faces per frame of the host's FACE_LANDMARKS (MediaPipe face mesh, which reproduces the trained crop)."""
+    return [[mesh_face(found) for found in frame] for frame in landmarks["frames"]]
+
+
+def mesh_face(found: dict) -> Face:
+    """One face as the host's MediaPipe nodes describe it."""
     import torch
 
     from ..lipforcing.faces.landmarks import Face
 
-    def face_of(found: dict) -> Face:
-        box, points = (torch.as_tensor(found[key], dtype=torch.float32) for key in ("bbox_xyxy", "landmarks_xy"))
-        return Face(box, float(found.get("score", 1.0)), points, "mediapipe478")
-
-    return [[face_of(found) for found in frame] for frame in landmarks["frames"]]
+    box, points = (torch.as_tensor(found[key], dtype=torch.float32) for key in ("bbox_xyxy", "landmarks_xy"))
+    return Face(box, float(found.get("score", 1.0)), points, "mediapipe478")
 
 
 def faces_of_boxes(boxes: Any) -> list[list[Face]] | tuple[float, float, float, float]:

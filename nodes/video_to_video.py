@@ -116,6 +116,14 @@ class LipForcingVideoToVideo(io.ComfyNode):
                         "it was trained. Time grows with the square of it, so for many minutes choose 30 or more."
                     ),
                 ),
+                sockets.FaceDetectionModel.Input(
+                    "face_detection_model",
+                    optional=True,
+                    tooltip=(
+                        "MediaPipe's face mesh (Load Face Detection Model): finds the face frame by frame in the "
+                        "alignment that the released models were trained with. Takes the place of YuNet."
+                    ),
+                ),
             ],
             outputs=[io.Video.Output("synced_video", display_name="video", tooltip="The video with the new speech.")],
             hidden=[io.Hidden.unique_id],
@@ -140,6 +148,7 @@ class LipForcingVideoToVideo(io.ComfyNode):
         face_landmarks=None,
         bboxes=None,
         window_seconds: float = 0.0,
+        face_detection_model=None,
     ) -> io.NodeOutput:
         from ..lipforcing.media import DurationPolicy
         from ..lipforcing.pipeline import SyncOptions, sync_file
@@ -153,7 +162,7 @@ class LipForcingVideoToVideo(io.ComfyNode):
         ):
             info = reader.info
             frames = info.frame_count or round(info.duration * info.frame_rate)
-            tracker = tracker_of(face, face_landmarks, bboxes, frames, fill)
+            tracker = tracker_of(face, face_landmarks, bboxes, face_detection_model, frames, fill)
             progress = FrameProgress(cls.hidden.unique_id, float(info.frame_rate))
             sync_file(models, reader, sound, result, tracker, options, progress)
         return io.NodeOutput(host.video_from_file(result), ui=progress.ui())

@@ -142,6 +142,17 @@ def check_wrappers_see_every_step(host_models, folder: Path) -> None:
     assert seen == [0.999, 0.769, 0.0, 0.999, 0.769, 0.0, 0.999, 0.769], seen
 
 
+def check_torch_compile_wrapper_runs(host_models, folder: Path) -> None:
+    """What the host's TorchCompileModel node does; the tracing back-end, since not every machine has a compiler."""
+    from comfy_api.torch_helpers import set_torch_compile_wrapper
+
+    patcher = tiny_model().clone()
+    set_torch_compile_wrapper(patcher, backend="eager")
+    with host_models_of(patcher) as models:
+        compiled = faces_by(models)
+    close(compiled, faces_by(engine("lipforcing.tiny.family").models()), 2e-4)
+
+
 def teacher_setting(folder: Path):
     """Conditioning, latent and the engine's view of the same clip."""
     import torch
@@ -353,6 +364,17 @@ def check_tiny_vae_serves_the_hosts_nodes(host_models, folder: Path) -> None:
         video = images.permute(3, 0, 1, 2)[None] * 2 - 1
         expected = base.decode(codec, base.encode(codec, video))[0].permute(1, 2, 3, 0).add(1).div(2)
     close(decoded, expected, 1e-4)
+
+
+def check_face_detection_model_has_the_interface_we_use(host_models, folder: Path) -> None:
+    import inspect
+
+    from comfy_extras import nodes_mediapipe
+
+    parameters = inspect.signature(nodes_mediapipe.FaceLandmarkerModel.detect_batch).parameters
+    assert list(parameters) == ["self", "images", "num_faces", "score_thresh", "variant"], list(parameters)
+    assert nodes_mediapipe.FaceDetectionType.io_type == "FACE_DETECTION_MODEL"
+    assert nodes_mediapipe.FaceLandmarksType.io_type == "FACE_LANDMARKS"
 
 
 CHECKS = {name: value for name, value in globals().items() if name.startswith("check_")}

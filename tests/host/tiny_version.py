@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 
 TINY = "tiny (built in)"
-GONE = {"LoadAudio", "AudioEncoderLoader", "CLIPLoader", "CLIPTextEncode"}
+GONE = {"LoadAudio", "AudioEncoderLoader", "CLIPLoader", "CLIPTextEncode", "LoadMediaPipeFaceLandmarker"}
 
 
 def tiny_version(prompt: dict) -> dict:
