@@ -125,6 +125,7 @@ def _model_classes() -> tuple[type, type]:
     import comfy.latent_formats
     import comfy.model_base
     import comfy.supported_models_base
+    import torch
     from comfy.ldm.modules.attention import optimized_attention
 
     from ..lipforcing.models import Conditioning, WanTransformer
@@ -149,6 +150,9 @@ def _model_classes() -> tuple[type, type]:
             super().__init__(config, operations, HostAttention(), device=device, dtype=dtype)
             # One object for all blocks: it has no parameters and learns the options of each call.
             self.host_attention = self.blocks[0].self_attn.attention
+
+        # Small tables in float64 on the CPU, from positions that change from chunk to chunk: not worth compiling.
+        rotary = torch.compiler.disable(WanTransformer.rotary)
 
         def forward(
             self, x: Tensor, timestep: Tensor, context=None, control=None, transformer_options=None, audio=None, **_

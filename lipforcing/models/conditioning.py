@@ -11,7 +11,7 @@ TextKV = list[tuple[Tensor, Tensor]]
 LATENT = 16  # channels of a latent
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Conditioning:
     """Conditions of a span of ``f`` latent frames (model-and-inference fact sheet, section 1.2).
 

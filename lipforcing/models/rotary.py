@@ -22,7 +22,7 @@ def _angles(dim: int, positions: Tensor) -> Tensor:
     return torch.outer(positions.double(), THETA**-exponent)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Rotary:
     """Rotation of queries or keys at fixed positions.
 

@@ -96,7 +96,7 @@ class WanTransformer(nn.Module):
             conditioning: of the same ``f`` latent frames.
         """
         x, time, six = self._embed(x_t, sigma, conditioning)
-        rotary = self._rotary(range(x_t.shape[2]), x_t)
+        rotary = self.rotary(range, x_t)
         for i, block in enumerate(self.blocks):
             x = block(self._add_audio(i, x, conditioning), six, conditioning.text[i], rotary)
         return self._project(x, time, x_t)
@@ -104,7 +104,7 @@ class WanTransformer(nn.Module):
     def forward_chunk(self, x_t: Tensor, sigma: Tensor, conditioning: Conditioning, cache: KVCache) -> Tensor:
         """Velocity of one chunk that attends to itself and to the past held by ``cache`` (which stays as it is)."""
         x, time, six = self._embed(x_t, sigma, conditioning)
-        rotary = self._rotary(cache.query_positions(x_t.shape[2]), x_t)
+        rotary = self.rotary(cache.query_positions, x_t)
         for i, block in enumerate(self.blocks):
             x = block(self._add_audio(i, x, conditioning), six, conditioning.text[i], rotary, cache.read(i))
         return self._project(x, time, x_t)
@@ -116,8 +116,8 @@ class WanTransformer(nn.Module):
         """
         frames = x0.shape[2]
         x, _, six = self._embed(x0, x0.new_zeros(x0.shape[0]), conditioning)
-        rotary = self._rotary(cache.query_positions(frames), x0)
-        write_rotary = self._rotary(cache.write_positions(frames), x0)
+        rotary = self.rotary(cache.query_positions, x0)
+        write_rotary = self.rotary(cache.write_positions, x0)
 
         def store_layer(layer: int) -> Callable[[Tensor, Tensor], None]:
             return lambda keys, values: cache.write(layer, write_rotary(keys), values)
@@ -146,7 +146,9 @@ class WanTransformer(nn.Module):
         projection = self.audio_cond_projs[block - self.config.audio_blocks.start]
         return x + projection(conditioning.audio.to(x)).unsqueeze(2)
 
-    def _rotary(self, frames: range, x_t: Tensor) -> Rotary:
+    def rotary(self, positions: Callable[[int], range], x_t: Tensor) -> Rotary:
+        """Rotation for the latent frames of ``x_t`` [B, 16, f, h, w] at the temporal ``positions(f)``."""
+        frames = positions(x_t.shape[2])
         height, width = x_t.shape[-2] // PATCH, x_t.shape[-1] // PATCH
         return Rotary.at(frames, height, width, self.config.head_dim, x_t.device)
 
