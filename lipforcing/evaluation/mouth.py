@@ -59,7 +59,9 @@ def dlib_mouth(path: Path) -> MouthPoints:
     try:
         import dlib
     except ImportError as error:
-        raise InputError("--landmarks needs the package dlib; install it: pip install dlib.") from error
+        raise InputError(
+            "--landmarks needs dlib; install it: pip install dlib-bin (or dlib, which compiles)."
+        ) from error
     if not path.is_file():
         raise InputError(f"Landmark model not found at {path}; give dlib's shape_predictor_68_face_landmarks.dat.")
     try:

@@ -10,7 +10,7 @@ from torch import nn
 
 from lipforcing.errors import InputError
 from lipforcing.evaluation.batches import Batch
-from lipforcing.evaluation.frechet import FvdMeasure, frechet_distance
+from lipforcing.evaluation.frechet import FvdMeasure, frechet_distance, load_fid, load_fvd
 from lipforcing.evaluation.identity import IdentityMeasure, IResNet, arcface_crop, load_arcface
 from lipforcing.evaluation.mouth import MouthMeasure, dlib_mouth, mouth_distance
 from lipforcing.evaluation.perceptual import PerceptualMeasure, load_lpips
@@ -205,3 +205,66 @@ def test_arcface_sees_the_eyes_where_it_expects_them():
         ys, xs = torch.meshgrid(torch.arange(112.0), torch.arange(112.0), indexing="ij")
         assert (weights * xs).sum() / weights.sum() == pytest.approx(x, abs=1)
         assert (weights * ys).sum() / weights.sum() == pytest.approx(51.6, abs=1)
+
+
+def test_mouth_landmarks_of_dlib_lie_in_the_faces_square(tmp_path):
+    """A predictor trained here on noise says the mean shape, wherever the face is."""
+    dlib = pytest.importorskip("dlib")
+    shape = [(x / 100, y / 100) for x, y in zip(range(10, 78), range(88, 20, -1))]
+    generator = torch.Generator().manual_seed(0)
+    pictures, faces = [], []
+    for left, top, side in ((10, 20, 100), (40, 30, 80)):
+        box = dlib.rectangle(left, top, left + side, top + side)
+        points = [dlib.point(round(left + x * side), round(top + y * side)) for x, y in shape]
+        pictures.append(torch.randint(0, 256, (160, 160, 3), generator=generator, dtype=torch.uint8).numpy())
+        faces.append([dlib.full_object_detection(box, points)])
+    options = dlib.shape_predictor_training_options()
+    options.cascade_depth, options.num_trees_per_cascade_level, options.tree_depth = 1, 1, 1
+    predictor = dlib.train_shape_predictor(pictures, faces, options)
+    predictor.save(str(tmp_path / "points.dat"))
+    points = dlib_mouth(tmp_path / "points.dat")
+    found = points(torch.zeros(200, 200, 3, dtype=torch.uint8), torch.tensor([110.0, 90.0, 50.0]))
+    wanted = torch.tensor(shape[48:]) * 100 + torch.tensor([60.0, 40.0])
+    assert found.shape == (20, 2) and (found - wanted).norm(dim=1).mean() < 2
+    (tmp_path / "text.dat").write_text("no model")
+    with pytest.raises(InputError, match="no landmark model"):
+        dlib_mouth(tmp_path / "text.dat")
+
+
+@pytest.mark.slow
+def test_inception_comes_from_the_file_alone(tmp_path, monkeypatch):
+    inception = pytest.importorskip("torch_fidelity.feature_extractor_inceptionv3").FeatureExtractorInceptionV3
+    pytest.importorskip("torchmetrics")
+    path = tmp_path / "inception.pth"
+    torch.save({}, path)
+    torch.manual_seed(0)
+    with monkeypatch.context() as patched:
+        patched.setattr(inception, "load_state_dict", lambda self, state: None)  # random weights instead
+        network = inception("random", ["2048"], str(path))
+    with pytest.raises(InputError, match="not the right file"):
+        load_fid(path)
+    torch.save(network.state_dict(), path)
+    same, other = load_fid(path), load_fid(path)
+    assert same.values() == {}
+    for measure, result in ((same, noise(2)), (other, noise(2) // 4)):
+        measure.start_clip()
+        measure.update(pair(result, noise(2)))
+    assert other.values()["fid"] > 1e6 * abs(same.values()["fid"])  # random features are tiny
+
+
+def test_i3d_is_a_torchscript_file(tmp_path):
+    class Network(nn.Module):
+        def forward(self, x: torch.Tensor, rescale: bool = True, resize: bool = True, return_features: bool = False):
+            return x.mean((2, 3, 4)) * (1.0 if return_features and not rescale and not resize else 0.0)
+
+    path = tmp_path / "i3d.pt"
+    torch.jit.script(Network()).save(str(path))
+    measure = load_fvd(path)
+    for level in (10, 60, 200):
+        measure.start_clip()
+        crops = torch.full((16, 256, 256, 3), level, dtype=torch.uint8)
+        measure.update(pair(crops, crops + 30))
+    assert measure.values()["fvd"] == pytest.approx(3 * (30 / 127.5) ** 2, rel=1e-3)
+    path.write_text("no network")
+    with pytest.raises(InputError, match="TorchScript"):
+        load_fvd(path)
