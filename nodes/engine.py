@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from ..lipforcing.errors import InputError
+from .conditioning import prompt_of
 
 if TYPE_CHECKING:
     from ..lipforcing.audio.base import AudioEncoder, AudioFeatures
@@ -26,19 +28,18 @@ def running_models(model, vae, decoder, positive, sigmas, listener: AudioEncoder
     """
     from ..lipforcing.pipeline import Models
     from ..lipforcing.tiny import family
-    from . import host_models
-    from .sampling import checked_sigmas
+    from .host import codecs, models
 
     if model is None:
         model = tiny_student()
-    info = host_models.model_info(model, "a Lip Forcing student")
+    info = models.model_info(model, "a Lip Forcing student")
     tiny = info.crop_size == family.CROP_SIZE
     if vae is None:
         if not tiny:
             raise InputError(f"{info.name} needs a VAE; connect wan_2.1_vae.safetensors (Load VAE) to vae.")
-        vae = host_models.vae_of(family.load("codec"))
-    codec = host_models.codec_of(vae)
-    decoder = codec if decoder is None else host_models.codec_of(decoder)
+        vae = codecs.vae_of(family.load("codec"))
+    codec = codecs.codec_of(vae)
+    decoder = codec if decoder is None else codecs.codec_of(decoder)
     for name, part in (("vae", codec), ("decoder", decoder)):
         if part.crop_size != info.crop_size:
             needed = "Lip Forcing Tiny VAE" if tiny else "wan_2.1_vae.safetensors or taew2_1.safetensors"
@@ -49,8 +50,8 @@ def running_models(model, vae, decoder, positive, sigmas, listener: AudioEncoder
     if listener is not None and listener.feature_dim != info.config.audio_dim:
         needed = "nothing" if tiny else "wav2vec2-base-960h (Load Audio Encoder)"
         raise InputError(f"The audio_encoder input does not fit the student {info.name}; connect {needed}.")
-    with host_models.RunningStudent(model, {codec.patcher, decoder.patcher}) as student:
-        text = host_models.prompt_of(positive, info.config).to(student.device, student.dtype)
+    with models.RunningStudent(model, {codec.patcher, decoder.patcher}) as student:
+        text = prompt_of(positive, info.config).to(student.device, student.dtype)
         yield Models(student, codec, decoder, listener, text, info.crop_size, schedule)
 
 
@@ -72,3 +73,11 @@ def check_speech(features: AudioFeatures, config: WanConfig) -> None:
             f"The speech was encoded with {width} numbers per frame, the model takes {config.audio_dim}; connect "
             f"{needed} to audio_encoder of Lip Forcing Audio Encode."
         )
+
+
+def checked_sigmas(sigmas: list[float], found: str) -> list[float]:
+    """The sigmas, if they are a schedule; `found` says in the message what was given instead."""
+    falling = all(a > b for a, b in pairwise(sigmas))
+    if len(sigmas) < 2 or not falling or sigmas[0] > 1 or sigmas[-1] != 0:
+        raise InputError(f"{found}; give decreasing noise levels from at most 1 down to 0, such as 0.999, 0.769, 0.")
+    return sigmas

@@ -151,7 +151,7 @@ def load_transformer(path, weight_dtype: str, kinds: tuple, causal: bool, adapte
     from ..lipforcing.pipeline import RELEASED_CROP_SIZE
     from ..lipforcing.sampling.schedules import TWO_STEP
     from ..lipforcing.tiny import family
-    from . import host_models
+    from .host import models
 
     checkpoint = open_checkpoint(path, *kinds)
     if not causal and checkpoint.own.kind == Kind.STUDENT.value:
@@ -167,8 +167,8 @@ def load_transformer(path, weight_dtype: str, kinds: tuple, causal: bool, adapte
     config = checkpoint.config
     crop_size = family.CROP_SIZE if config == tiny() else RELEASED_CROP_SIZE
     sigmas = checkpoint.schedule or TWO_STEP
-    info = host_models.ModelInfo(config, crop_size, sigmas, checkpoint.file.label, causal)
-    return host_models.load_model(checkpoint, info, weight_dtype)
+    info = models.ModelInfo(config, crop_size, sigmas, checkpoint.file.label, causal)
+    return models.load_model(checkpoint, info, weight_dtype)
 
 
 class LipForcingTinyVAE(io.ComfyNode):
@@ -192,6 +192,6 @@ class LipForcingTinyVAE(io.ComfyNode):
     @classmethod
     def execute(cls) -> io.NodeOutput:
         from ..lipforcing.tiny import family
-        from . import host_models
+        from .host import codecs
 
-        return io.NodeOutput(host_models.vae_of(family.load("codec")))
+        return io.NodeOutput(codecs.vae_of(family.load("codec")))

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
-
-from ..lipforcing.errors import InputError
 from . import host, sockets
+from .conditioning import with_face
+from .engine import check_speech, checked_sigmas, running_models
 from .node_api import io
 from .progress import FrameProgress
 from .tracked import TrackedVideo
@@ -58,10 +57,10 @@ class LipForcingConditioning(io.ComfyNode):
         from ..lipforcing.faces.mask import latent_mask
         from ..lipforcing.models import Conditioning
         from ..lipforcing.pipeline import encode_driving
-        from . import host_models
+        from .host import codecs, models
 
-        codec = host_models.codec_of(vae)
-        host_models.load_together([codec.patcher])
+        codec = codecs.codec_of(vae)
+        models.load_together([codec.patcher])
         device = host.compute_device()
         with track.frames() as frames, torch.inference_mode():
             crops = crops_of(frames, track, codec.crop_size)
@@ -70,12 +69,12 @@ class LipForcingConditioning(io.ComfyNode):
         edge = codec.crop_size // codec.spatial_factor
         mask = latent_mask(edge, edge).to(device)
         whole = Conditioning(reference[:, :, :1], mask, masked, reference, audio=None, text=None)
-        channels = host_models.intermediate(whole.channels())
+        channels = host.intermediate(whole.channels())
         features = audio_features.rows(4 * reference.shape[2] - 3)[None].cpu()
         latent = {"samples": torch.zeros_like(channels[:, : codec.latent_channels])}
         return io.NodeOutput(
-            host_models.with_face(positive, channels, features),
-            host_models.with_face(negative, channels, torch.zeros_like(features)),
+            with_face(positive, channels, features),
+            with_face(negative, channels, torch.zeros_like(features)),
             latent,
         )
 
@@ -156,14 +155,6 @@ def parse_sigmas(text: str) -> list[float]:
     return checked_sigmas(sigmas, f"custom is {text!r}")
 
 
-def checked_sigmas(sigmas: list[float], found: str) -> list[float]:
-    """The sigmas, if they are a schedule; `found` says in the message what was given instead."""
-    falling = all(a > b for a, b in pairwise(sigmas))
-    if len(sigmas) < 2 or not falling or sigmas[0] > 1 or sigmas[-1] != 0:
-        raise InputError(f"{found}; give decreasing noise levels from at most 1 down to 0, such as 0.999, 0.769, 0.")
-    return sigmas
-
-
 class LipForcingCausalSampler(io.ComfyNode):
     """MODEL, VAE, track, audio, CONDITIONING, SIGMAS, seed -> LATENT, IMAGE (faces)."""
 
@@ -228,8 +219,6 @@ class LipForcingCausalSampler(io.ComfyNode):
 
         from ..lipforcing.pipeline import clock_length, feature_rows, generate_latents, pack_audio
         from ..lipforcing.timeline import FPS
-        from . import host_models
-        from .engine import check_speech, running_models
 
         progress = FrameProgress(cls.hidden.unique_id, FPS)
         count = clock_length(track.plan)
@@ -246,7 +235,7 @@ class LipForcingCausalSampler(io.ComfyNode):
             for chunk in generate_latents(models, crops_of(frames, track, models.crop_size), audio, seed):
                 latents.append(chunk.float().cpu())
                 made = decode(chunk)[0].permute(1, 2, 3, 0).add(1).div(2)
-                faces.append(host_models.intermediate(made))
+                faces.append(host.intermediate(made))
                 done += len(made)
                 progress(done, max(done, count), made[-1].mul(255).round().to(torch.uint8))
-        return io.NodeOutput(host_models.latent_to_host(torch.cat(latents, dim=2)), torch.cat(faces), ui=progress.ui())
+        return io.NodeOutput(host.latent_value(torch.cat(latents, dim=2)), torch.cat(faces), ui=progress.ui())

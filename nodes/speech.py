@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from . import sockets
+from . import host, sockets
 from .node_api import io
 from .values import audio_of
 
@@ -55,17 +55,16 @@ class LipForcingAudioEncode(io.ComfyNode):
     @classmethod
     def execute(cls, audio, audio_encoder=None, window_seconds: float = 0.0) -> io.NodeOutput:
         from ..lipforcing.audio.base import AudioFeatures
-        from . import host_models
 
         encoded = AudioFeatures.encode(ear(audio_encoder, window_seconds), audio_of(audio).mono16k())
-        return io.NodeOutput(replace(encoded, features=host_models.intermediate(encoded.features)))
+        return io.NodeOutput(replace(encoded, features=host.intermediate(encoded.features)))
 
 
 def ear(audio_encoder, window_seconds: float = 0.0):
     """The engine's audio encoder for an AUDIO_ENCODER, or that of the tiny family for None."""
     from ..lipforcing.audio.logmel import LogMelEncoder
-    from . import host_models
+    from .host import codecs
 
     if audio_encoder is None:
         return LogMelEncoder()
-    return host_models.HostAudioEncoder(audio_encoder, window_seconds or None)
+    return codecs.HostAudioEncoder(audio_encoder, window_seconds or None)

@@ -61,13 +61,13 @@ class LipForcingSyncNetLoader(io.ComfyNode):
     def execute(cls, model_name: str) -> io.NodeOutput:
         from ..lipforcing.checkpoints import Kind, load_module
         from ..lipforcing.tiny import family
-        from . import host_models
+        from .host import models
 
         if model_name == sockets.TINY:
             network = family.load("syncnet")
         else:
             network, _ = load_module(model_file(model_name, SYNCNET_URL, FOLDER), Kind.SYNCNET)
-        return io.NodeOutput(LoadedSyncNet(network, host_models.patcher_of(network)))
+        return io.NodeOutput(LoadedSyncNet(network, models.patcher_of(network)))
 
 
 class LipForcingSyncScore(io.ComfyNode):
@@ -127,11 +127,11 @@ class LipForcingSyncScore(io.ComfyNode):
         from ..lipforcing.syncnet.plot import plot_report
         from ..lipforcing.syncnet.video import clock_pictures, score_pictures
         from ..lipforcing.timeline import FPS
-        from . import host_models
+        from .host import models
 
         waveform = audio_of(audio).mono16k()
         detector = YuNetDetector(detector_file(), device=host.compute_device()) if face == "auto" else None
-        host_models.load_together([syncnet.patcher])
+        models.load_together([syncnet.patcher])
         with open_reader(video, fps) as reader:
             passes = 2 if detector else 1
             progress = StepProgress(passes * round(reader.info.duration * FPS))

@@ -1,4 +1,4 @@
-"""Checks of `nodes/host_models.py` inside a real host; collected and run by `contract.py`.
+"""Checks of `nodes/host/models.py` and `nodes/host/codecs.py` inside a real host; collected and run by `contract.py`.
 
 The yardstick is always the engine on its own: the host's way of running the same weights has to give its numbers.
 """
@@ -53,17 +53,17 @@ def faces_by(models) -> object:
         return torch.cat(list(pipeline.generate_faces(models, crops, audio, 3)))
 
 
-def host_models_of(model):
+def models_with(model):
     return engine("nodes.engine").running_models(model, None, None, None, None)
 
 
-def check_student_gives_the_engines_frames(host_models, folder: Path) -> None:
+def check_student_gives_the_engines_frames(folder: Path) -> None:
     expected = faces_by(engine("lipforcing.tiny.family").models())
-    with host_models_of(tiny_model()) as models:
+    with models_with(tiny_model()) as models:
         close(faces_by(models), expected, 2e-4)  # of 2; the host's attention sums in another order
 
 
-def check_student_is_a_model_of_the_host(host_models, folder: Path) -> None:
+def check_student_is_a_model_of_the_host(folder: Path) -> None:
     import comfy.model_base
     import comfy.model_patcher
 
@@ -71,10 +71,10 @@ def check_student_is_a_model_of_the_host(host_models, folder: Path) -> None:
     assert isinstance(patcher, comfy.model_patcher.ModelPatcher)
     assert isinstance(patcher.model, comfy.model_base.BaseModel)
     assert patcher.model_size() > 1e6 and patcher.clone().model is patcher.model
-    assert host_models.model_info(patcher).crop_size == 128
+    assert engine("nodes.host.models").model_info(patcher).crop_size == 128
 
 
-def check_lora_changes_the_student_and_leaves_the_original(host_models, folder: Path) -> None:
+def check_lora_changes_the_student_and_leaves_the_original(folder: Path) -> None:
     import comfy.sd
     import torch
 
@@ -91,27 +91,27 @@ def check_lora_changes_the_student_and_leaves_the_original(host_models, folder: 
     network = engine("lipforcing.tiny.family").models()
     down, up = (lora[f"{layer}.lora_{half}.weight"] for half in ("down", "up"))
     network.student.blocks[3].ffn[2].weight += 0.5 * up @ down
-    with host_models_of(patched) as models:
+    with models_with(patched) as models:
         changed = faces_by(models)
         close(changed, faces_by(network), 2e-4)
-    with host_models_of(patcher) as models:
+    with models_with(patcher) as models:
         original = faces_by(models)
     assert (original - changed).abs().max() > 0.01
     close(original, faces_by(engine("lipforcing.tiny.family").models()), 2e-4)
 
 
-def check_fp8_file_runs_in_the_hosts_quantised_layers(host_models, folder: Path) -> None:
+def check_fp8_file_runs_in_the_hosts_quantised_layers(folder: Path) -> None:
     checkpoints = engine("lipforcing.checkpoints")
     family = engine("lipforcing.tiny.family")
     path = checkpoints.convert(family.weights_path("student"), folder / "fp8.safetensors", "fp8_e4m3fn")
     patcher = tiny_model(file=path, dtype="default")
     layer = patcher.model.diffusion_model.blocks[0].ffn[0]
     assert type(layer).__qualname__.startswith("mixed_precision_ops"), type(layer).__qualname__
-    with host_models_of(patcher) as models:
+    with models_with(patcher) as models:
         close(faces_by(models), faces_by(family.models(student=path)), 0.02)  # the engine multiplies out in bf16
 
 
-def check_patches_of_the_attention_are_respected(host_models, folder: Path) -> None:
+def check_patches_of_the_attention_are_respected(folder: Path) -> None:
     calls = []
 
     def override(function, *args, **kwargs):
@@ -120,12 +120,12 @@ def check_patches_of_the_attention_are_respected(host_models, folder: Path) -> N
 
     patcher = tiny_model().clone()
     patcher.model_options["transformer_options"]["optimized_attention_override"] = override
-    with host_models_of(patcher) as models:
+    with models_with(patcher) as models:
         faces_by(models)
     assert len(calls) > 50
 
 
-def check_wrappers_see_every_step(host_models, folder: Path) -> None:
+def check_wrappers_see_every_step(folder: Path) -> None:
     """How torch.compile, caching and profiling nodes hook in."""
     from comfy.patcher_extension import WrappersMP
 
@@ -137,18 +137,18 @@ def check_wrappers_see_every_step(host_models, folder: Path) -> None:
 
     patcher = tiny_model().clone()
     patcher.add_wrapper_with_key(WrappersMP.APPLY_MODEL, "test", wrapper)
-    with host_models_of(patcher) as models:
+    with models_with(patcher) as models:
         faces_by(models)
     assert seen == [0.999, 0.769, 0.0, 0.999, 0.769, 0.0, 0.999, 0.769], seen
 
 
-def check_torch_compile_wrapper_runs(host_models, folder: Path) -> None:
+def check_torch_compile_wrapper_runs(folder: Path) -> None:
     """What the host's TorchCompileModel node does; the tracing back-end, since not every machine has a compiler."""
     from comfy_api.torch_helpers import set_torch_compile_wrapper
 
     patcher = tiny_model().clone()
     set_torch_compile_wrapper(patcher, backend="eager")
-    with host_models_of(patcher) as models:
+    with models_with(patcher) as models:
         compiled = faces_by(models)
     close(compiled, faces_by(engine("lipforcing.tiny.family").models()), 2e-4)
 
@@ -167,7 +167,7 @@ def teacher_setting(folder: Path):
     return models_room, channels, features, noise
 
 
-def check_teacher_runs_through_the_hosts_sampler(host_models, folder: Path) -> None:
+def check_teacher_runs_through_the_hosts_sampler(folder: Path) -> None:
     import comfy.latent_formats
     import comfy.sample
     import comfy.samplers
@@ -176,8 +176,8 @@ def check_teacher_runs_through_the_hosts_sampler(host_models, folder: Path) -> N
     models_room, channels, features, noise = teacher_setting(folder)
     sigmas = torch.tensor([0.9, 0.6, 0.3, 0.0])
     scale = 4.5
-    positive = host_models.with_face(None, channels, features)
-    negative = host_models.with_face(None, channels, torch.zeros_like(features))
+    positive = engine("nodes.conditioning").with_face(None, channels, features)
+    negative = engine("nodes.conditioning").with_face(None, channels, torch.zeros_like(features))
     empty = torch.zeros_like(noise)
     result = comfy.sample.sample_custom(
         tiny_model("teacher"), noise, scale, comfy.samplers.sampler_object("euler"), sigmas, positive, negative, empty
@@ -198,7 +198,7 @@ def check_teacher_runs_through_the_hosts_sampler(host_models, folder: Path) -> N
     close(result, comfy.latent_formats.Wan21().process_out(expected), 2e-3)
 
 
-def check_teacher_without_our_conditioning_says_so(host_models, folder: Path) -> None:
+def check_teacher_without_our_conditioning_says_so(folder: Path) -> None:
     import comfy.sample
     import comfy.samplers
     import torch
@@ -228,7 +228,7 @@ def host_vae(state: dict):
     return comfy.sd.VAE(sd=state)
 
 
-def check_wan_vae_is_shared_and_streams(host_models, folder: Path) -> None:
+def check_wan_vae_is_shared_and_streams(folder: Path) -> None:
     import torch
 
     wan_vae = engine("lipforcing.codecs.wan_vae")
@@ -237,8 +237,8 @@ def check_wan_vae_is_shared_and_streams(host_models, folder: Path) -> None:
     for name, value in ours.state_dict().items():
         value.normal_(0, 0.05) if "gamma" not in name else value.uniform_(0.8, 1.2)
     vae = host_vae({name: value.clone() for name, value in ours.state_dict().items()})
-    codec = host_models.codec_of(vae)
-    host_models.load_together([codec.patcher])
+    codec = engine("nodes.host.codecs").codec_of(vae)
+    engine("nodes.host.models").load_together([codec.patcher])
 
     video = torch.rand(2, 3, 9, 32, 32) * 2 - 1
     with torch.inference_mode():
@@ -253,15 +253,15 @@ def check_wan_vae_is_shared_and_streams(host_models, folder: Path) -> None:
     assert {parameter.data_ptr() for parameter in codec.codec.parameters()} <= own, "weights were copied"
 
 
-def check_taehv_is_shared_and_streams(host_models, folder: Path) -> None:
+def check_taehv_is_shared_and_streams(folder: Path) -> None:
     import torch
 
     taehv = engine("lipforcing.codecs.taehv")
     torch.manual_seed(0)
     ours = taehv.TAEHV(taehv.taew2_1()).eval().requires_grad_(False)
     vae = host_vae({name: value.clone() for name, value in ours.state_dict().items()})
-    codec = host_models.codec_of(vae)
-    host_models.load_together([codec.patcher])
+    codec = engine("nodes.host.codecs").codec_of(vae)
+    engine("nodes.host.models").load_together([codec.patcher])
     latents = torch.randn(1, 16, 3, 4, 4)
     with torch.inference_mode():
         decode, expected = codec.decode_stream(), ours.decode_stream()
@@ -271,7 +271,7 @@ def check_taehv_is_shared_and_streams(host_models, folder: Path) -> None:
     assert {parameter.data_ptr() for parameter in codec.codec.parameters()} <= own, "weights were copied"
 
 
-def check_other_vaes_are_refused(host_models, folder: Path) -> None:
+def check_other_vaes_are_refused(folder: Path) -> None:
     import types
 
     import torch
@@ -279,14 +279,14 @@ def check_other_vaes_are_refused(host_models, folder: Path) -> None:
     error = engine("lipforcing.errors").InputError
     for network in (torch.nn.Linear(2, 2), type("TAEHV", (torch.nn.Module,), {})()):
         try:
-            host_models.codec_of(types.SimpleNamespace(first_stage_model=network))
+            engine("nodes.host.codecs").codec_of(types.SimpleNamespace(first_stage_model=network))
         except error as refused:
             assert "taew2_1" in str(refused)
             continue
         raise AssertionError("taken for a codec")
 
 
-def check_audio_encoder_is_shared(host_models, folder: Path) -> None:
+def check_audio_encoder_is_shared(folder: Path) -> None:
     import comfy.audio_encoders.audio_encoders as encoders
     import torch
 
@@ -300,7 +300,7 @@ def check_audio_encoder_is_shared(host_models, folder: Path) -> None:
     state[half + "0"] = plain.norm(dim=(0, 1), keepdim=True)
     state[half + "1"] = plain
     encoder = encoders.load_audio_encoder_from_sd(state)
-    listener = host_models.HostAudioEncoder(encoder)
+    listener = engine("nodes.host.codecs").HostAudioEncoder(encoder)
     waveform = 0.1 * torch.randn(16_000)
     with torch.inference_mode():
         close(listener(waveform, 25), ours(waveform, 25), 5e-4)
@@ -309,36 +309,36 @@ def check_audio_encoder_is_shared(host_models, folder: Path) -> None:
     assert shared <= own, "weights were copied"
 
 
-def check_large_audio_encoder_is_refused(host_models, folder: Path) -> None:
+def check_large_audio_encoder_is_refused(folder: Path) -> None:
     import types
 
     import torch
 
     other = types.SimpleNamespace(model=torch.nn.Sequential(torch.nn.Linear(2, 2)))
     try:
-        host_models.HostAudioEncoder(other)
+        engine("nodes.host.codecs").HostAudioEncoder(other)
     except engine("lipforcing.errors").InputError as error:
         assert "wav2vec2-base-960h" in str(error)
         return
     raise AssertionError("taken for wav2vec2-base")
 
 
-def check_prompt_is_padded_with_zeros(host_models, folder: Path) -> None:
+def check_prompt_is_padded_with_zeros(folder: Path) -> None:
     import torch
 
     config = engine("lipforcing.models.config").wan_14b()
-    prompt = host_models.prompt_of([[torch.ones(1, 7, 4096), {}]], config)
+    prompt = engine("nodes.conditioning").prompt_of([[torch.ones(1, 7, 4096), {}]], config)
     assert prompt.shape == (1, 512, 4096) and prompt[:, :7].all() and not prompt[:, 7:].any()
     error = engine("lipforcing.errors").InputError
     for bad in (None, [[torch.ones(1, 7, 768), {}]], [[torch.ones(1, 513, 4096), {}]]):
         try:
-            host_models.prompt_of(bad, config)
+            engine("nodes.conditioning").prompt_of(bad, config)
         except error:
             continue
         raise AssertionError(f"accepted {bad and bad[0][0].shape}")
 
 
-def check_hosts_wan_text_encoder_zeroes_its_padding(host_models, folder: Path) -> None:
+def check_hosts_wan_text_encoder_zeroes_its_padding(folder: Path) -> None:
     """What the reference has, and what `prompt_for` relies on."""
     import inspect
 
@@ -348,12 +348,12 @@ def check_hosts_wan_text_encoder_zeroes_its_padding(host_models, folder: Path) -
     assert "zero_out_masked=True" in source and "enable_attention_masks=True" in source
 
 
-def check_tiny_vae_serves_the_hosts_nodes(host_models, folder: Path) -> None:
+def check_tiny_vae_serves_the_hosts_nodes(folder: Path) -> None:
     import torch
 
     nodes = sys.modules["nodes"]
     family = engine("lipforcing.tiny.family")
-    vae = host_models.vae_of(family.load("codec"))
+    vae = engine("nodes.host.codecs").vae_of(family.load("codec"))
     images = torch.rand(9, 128, 128, 3)
     latent = nodes.VAEEncode().encode(vae, images)[0]
     assert latent["samples"].shape == (1, 16, 3, 16, 16)
@@ -366,7 +366,7 @@ def check_tiny_vae_serves_the_hosts_nodes(host_models, folder: Path) -> None:
     close(decoded, expected, 1e-4)
 
 
-def check_face_detection_model_has_the_interface_we_use(host_models, folder: Path) -> None:
+def check_face_detection_model_has_the_interface_we_use(folder: Path) -> None:
     import inspect
 
     from comfy_extras import nodes_mediapipe

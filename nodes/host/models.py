@@ -1,9 +1,4 @@
-"""The host's models: ours as its MODEL, and its VAE and AUDIO_ENCODER as our codecs and audio encoder.
-
-The second half of the host boundary (see `host.py`, whose rules hold here as well): everything that touches
-`comfy.model_base`, `comfy.model_patcher`, `comfy.ops` and the like. No weights are copied. Networks are built with the
-host's `operations`, so that its offloading, casting, quantised layers and LoRA patches work on them.
-"""
+"""The host's MODEL: our transformers in its patcher, built with its layers, run the way it runs its own."""
 
 from __future__ import annotations
 
@@ -12,20 +7,18 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..lipforcing.errors import InputError
+from ...lipforcing.errors import InputError
+from ..conditioning import AUDIO, CHANNELS, prompt_for
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from ..lipforcing.checkpoints import Checkpoint
-    from ..lipforcing.codecs.base import StreamingDecoder, StreamingEncoder, VideoCodec
-    from ..lipforcing.models import Conditioning, WanConfig
-    from ..lipforcing.models.cache import KVCache
-    from ..lipforcing.models.conditioning import TextKV
+    from ...lipforcing.checkpoints import Checkpoint
+    from ...lipforcing.models import Conditioning, WanConfig
+    from ...lipforcing.models.cache import KVCache
+    from ...lipforcing.models.conditioning import TextKV
 
 STEP = "lipforcing_step"  # key of `transformer_options` for a step of the causal student
-CHANNELS = "lipforcing_channels"  # keys that LipForcingConditioning adds to CONDITIONING entries
-AUDIO = "lipforcing_audio"
 
 
 @dataclass(frozen=True)
@@ -104,7 +97,7 @@ def host_state_dict(checkpoint: Checkpoint) -> tuple[dict[str, Tensor], bool]:
     """
     import torch
 
-    from ..lipforcing.checkpoints.quantization import FORMAT, OLD_SCALE, SCALE
+    from ...lipforcing.checkpoints.quantization import FORMAT, OLD_SCALE, SCALE
 
     scales = [name for name in checkpoint.stored if name.endswith((SCALE, OLD_SCALE))]
     if not scales:
@@ -128,7 +121,7 @@ def _model_classes() -> tuple[type, type]:
     import torch
     from comfy.ldm.modules.attention import optimized_attention
 
-    from ..lipforcing.models import Conditioning, WanTransformer
+    from ...lipforcing.models import Conditioning, WanTransformer
 
     class HostAttention:
         """The host's attention back-end, chosen by its flags and by what patches say, as ours."""
@@ -211,52 +204,6 @@ def _model_classes() -> tuple[type, type]:
     return HostConfig, HostModel
 
 
-def prompt_for(config: WanConfig, text: Tensor) -> Tensor:
-    """The host's text embedding [B, n, text_dim] as the network takes it: [B, text_len, text_dim], zeros at the end.
-
-    A model without a text encoder (one text position) gets its constant zeros whatever the prompt.
-
-    Raises:
-        InputError: an embedding of another text encoder, or one that is too long.
-    """
-    import torch.nn.functional as F
-
-    if config.text_len == 1:
-        return text.new_zeros(text.shape[0], 1, config.text_dim)
-    if text.shape[-1] != config.text_dim:
-        raise InputError(
-            f"The prompt was encoded with {text.shape[-1]} numbers per token, the model takes {config.text_dim}; load "
-            "umt5_xxl_fp8_e4m3fn_scaled.safetensors with Load CLIP, type wan."
-        )
-    if text.shape[1] > config.text_len:
-        raise InputError(f"The prompt has {text.shape[1]} tokens, at most {config.text_len} fit; shorten it.")
-    return F.pad(text, (0, 0, 0, config.text_len - text.shape[1]))
-
-
-def prompt_of(conditioning: list | None, config: WanConfig) -> Tensor:
-    """The prompt of a CONDITIONING, or none, as the network takes it: [1, text_len, text_dim].
-
-    Raises:
-        InputError: the model needs a prompt and there is none, or see `prompt_for`.
-    """
-    import torch
-
-    if conditioning is None:
-        if config.text_len > 1:
-            raise InputError(
-                'The model needs a prompt: encode "a person talking" with CLIP Text Encode (umt5_xxl, type wan) and '
-                "connect it to positive."
-            )
-        return torch.zeros(1, config.text_len, config.text_dim)
-    return prompt_for(config, conditioning[0][0])
-
-
-def with_face(conditioning: list | None, channels: Tensor, audio: Tensor) -> list:
-    """CONDITIONING with the teacher's face and speech added to each entry; None counts as one without a prompt."""
-    entries = [[channels.new_zeros(1, 1, 1), {}]] if conditioning is None else conditioning
-    return [[text, {**options, CHANNELS: channels, AUDIO: audio}] for text, options in entries]
-
-
 class RunningStudent:
     """A MODEL in use as the causal student: what `pipeline.Models` asks of a transformer.
 
@@ -320,7 +267,7 @@ class RunningStudent:
         return self._start().diffusion_model.embed_audio(features, first)
 
     def forward_chunk(self, x_t: Tensor, sigma: Tensor, conditioning: Conditioning, cache: KVCache) -> Tensor:
-        from ..lipforcing.sampling.flow import x0_to_velocity
+        from ...lipforcing.sampling.flow import x0_to_velocity
 
         def step(network, x, level):
             return network.forward_chunk(x, level, conditioning, cache)
@@ -334,202 +281,6 @@ class RunningStudent:
             return x
 
         self._step(x0, x0.new_zeros(x0.shape[0]), step)
-
-
-def graft(ours: nn.Module, theirs: nn.Module, adapt: Callable[[nn.Module], nn.Module], what: str) -> nn.Module:
-    """Give `ours` (on the meta device) the layers of `theirs` that have the same names; weights are shared, not copied.
-
-    Args:
-        ours: network whose layers with parameters are replaced.
-        theirs: the host's network of the same architecture and key names.
-        adapt: called with each of the host's layers, returns what to use in its place.
-        what: the expected model, for the message.
-
-    Raises:
-        InputError: a layer is missing or of another shape.
-    """
-    for name, layer in list(ours.named_modules()):
-        shapes = {key: value.shape for key, value in layer.named_parameters(recurse=False)}
-        if not shapes:
-            continue
-        try:
-            found = theirs.get_submodule(name)
-        except AttributeError:
-            found = None
-        if found is None or any(
-            getattr(found, key, None) is None or getattr(found, key).shape != shape for key, shape in shapes.items()
-        ):
-            raise InputError(f"{type(theirs).__name__} is not {what}: layer {name} is missing or has another size.")
-        parent, _, leaf = name.rpartition(".")
-        setattr(ours.get_submodule(parent), leaf, adapt(found))
-    return ours
-
-
-def codec_of(vae: Any) -> HostCodec:
-    """The streaming codec over a VAE's weights.
-
-    Raises:
-        InputError: neither a Wan 2.1 VAE nor a TAEHV for it, nor the tiny one.
-    """
-    import torch
-
-    from ..lipforcing.codecs.taehv import TAEHV, taew2_1
-    from ..lipforcing.codecs.tiny import TinyCodec
-    from ..lipforcing.codecs.wan_vae import WanVAE, WanVAEConfig
-    from ..lipforcing.pipeline import RELEASED_CROP_SIZE
-    from ..lipforcing.tiny import family
-
-    theirs, meta = vae.first_stage_model, torch.device("meta")
-    if isinstance(theirs, TinyCodec):
-        codec: VideoCodec = theirs
-    elif hasattr(theirs, "temperal_downsample") and getattr(theirs, "z_dim", None) == 16:
-        sizes = WanVAEConfig(
-            theirs.dim, theirs.z_dim, tuple(theirs.dim_mult), theirs.num_res_blocks, tuple(theirs.temperal_downsample)
-        )
-        codec = graft(WanVAE(sizes, device=meta), theirs, _without_padding, "a Wan 2.1 VAE")
-    elif type(theirs).__name__ == "TAEHV":
-        codec = graft(TAEHV(taew2_1(), device=meta), theirs, lambda layer: layer, "a TAEHV for Wan 2.1 (taew2_1)")
-    else:
-        raise InputError(
-            f"The VAE input holds {type(theirs).__name__}; connect wan_2.1_vae.safetensors or taew2_1.safetensors "
-            "(Load VAE), or Lip Forcing Tiny VAE for the tiny model."
-        )
-    return HostCodec(codec, vae, family.CROP_SIZE if codec is theirs else RELEASED_CROP_SIZE)
-
-
-def _without_padding(layer: nn.Module) -> nn.Module:
-    """The host's causal convolution without its own padding in time: our streams put real frames in front."""
-    import comfy.ops
-    from torch import nn
-
-    if not isinstance(layer, nn.Conv3d):
-        return layer
-
-    class Unpadded(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.layer = layer
-            self.kernel_size = layer.kernel_size
-
-        def forward(self, x):
-            return comfy.ops.disable_weight_init.Conv3d.forward(self.layer, x)
-
-    return Unpadded()
-
-
-class HostCodec:
-    """A `VideoCodec` over weights that the host manages; frames and latents keep the caller's dtype.
-
-    Attributes:
-        patcher: what has to be loaded while streams run.
-        crop_size: edge in pixels of the face crops that its models work on.
-    """
-
-    def __init__(self, codec: VideoCodec, vae: Any, crop_size: int) -> None:
-        self.codec = codec
-        self.crop_size = crop_size
-        self.patcher = vae.patcher
-        self.latent_channels, self.spatial_factor = codec.latent_channels, codec.spatial_factor
-        self._dtype = vae.vae_dtype
-
-    def encode_stream(self) -> StreamingEncoder:
-        return self._casting(self.codec.encode_stream())
-
-    def decode_stream(self, *, clamp: bool = True) -> StreamingDecoder:
-        return self._casting(self.codec.decode_stream(clamp=clamp))
-
-    def _casting(self, stream: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
-        return lambda x: stream(x.to(self._dtype)).to(x.dtype)
-
-
-def vae_of(codec: nn.Module) -> Any:
-    """A codec of ours as the host's VAE, for its encode and decode nodes as well as for ours."""
-    return _vae_class()(codec)
-
-
-@functools.lru_cache(maxsize=1)
-def _vae_class() -> type:
-    import comfy.latent_formats
-    import comfy.model_management as management
-    import comfy.model_patcher
-    import comfy.sd
-    import torch
-
-    from ..lipforcing.codecs import base
-    from ..lipforcing.timeline import frames_for_latents, latents_for_frames
-
-    class CodecVAE(comfy.sd.VAE):
-        """The host recognises its own VAEs by their keys, which ours are not among; so nothing of its set-up runs."""
-
-        def __init__(self, codec: nn.Module) -> None:
-            self.first_stage_model = codec
-            self.device = management.vae_device()
-            self.output_device = management.intermediate_device()
-            self.vae_dtype = next(codec.parameters()).dtype
-            self.patcher = comfy.model_patcher.ModelPatcher(
-                codec, load_device=self.device, offload_device=management.vae_offload_device()
-            )
-            self.latent_channels, self.latent_dim, self.output_channels = codec.latent_channels, 3, 3
-            factor = codec.spatial_factor
-            self.upscale_ratio = (frames_for_latents, factor, factor)
-            self.downscale_ratio = (latents_for_frames, factor, factor)
-            self.upscale_index_formula = self.downscale_index_formula = (4, factor, factor)
-            self.format = comfy.latent_formats.Wan21()
-            self.crop_input, self.not_video, self.extra_1d_channel, self.size = True, False, None, None
-
-        @torch.inference_mode()
-        def encode(self, pixel_samples):
-            """IMAGE [T, H, W, C] or [1, T, H, W, C] in [0, 1] to a latent [1, 16, t, H/8, W/8] as the host keeps it."""
-            management.load_models_gpu([self.patcher])
-            frames = pixel_samples.reshape(-1, *pixel_samples.shape[-3:])[..., :3]
-            factor = self.first_stage_model.spatial_factor
-            height, width = (side // factor * factor for side in frames.shape[1:3])
-            frames = frames[: frames_for_latents(latents_for_frames(len(frames))), :height, :width]
-            video = frames.permute(3, 0, 1, 2)[None].to(self.device, self.vae_dtype) * 2 - 1
-            return self.format.process_out(base.encode(self.first_stage_model, video).to(self.output_device))
-
-        @torch.inference_mode()
-        def decode(self, samples_in, *_, **__):
-            """The inverse of `encode`: [1, T, H, W, 3]."""
-            management.load_models_gpu([self.patcher])
-            latents = self.format.process_in(samples_in.to(self.device, self.vae_dtype))
-            video = base.decode(self.first_stage_model, latents)
-            return (video.permute(0, 2, 3, 4, 1).float() + 1).div(2).to(self.output_device)
-
-        def encode_tiled(self, pixel_samples, *_, **__):
-            """As `encode`: the codec is small."""
-            return self.encode(pixel_samples)
-
-        decode_tiled = decode
-
-        def get_sd(self):
-            return self.first_stage_model.state_dict()
-
-    return CodecVAE
-
-
-class HostAudioEncoder:
-    """Our wav2vec2 forward over the weights of an AUDIO_ENCODER (the host's own runs at 50 Hz on other input).
-
-    Raises:
-        InputError: another encoder than wav2vec2 of the base size.
-    """
-
-    def __init__(self, encoder: Any, window_seconds: float | None = None) -> None:
-        import torch
-
-        from ..lipforcing.audio.wav2vec2 import Wav2Vec2, Wav2Vec2Config
-
-        ours = Wav2Vec2(Wav2Vec2Config.base_960h(), window_seconds, device=torch.device("meta"))
-        self._encoder = encoder
-        self.network = graft(ours, encoder.model, lambda layer: layer, "wav2vec2-base-960h")
-        self.feature_dim = ours.feature_dim
-
-    def __call__(self, waveform: Tensor, frames: int) -> Tensor:
-        import comfy.model_management
-
-        comfy.model_management.load_models_gpu([self._encoder.patcher])
-        return self.network(waveform.to(self._encoder.load_device), frames)
 
 
 def patcher_of(network: nn.Module) -> Any:
@@ -547,17 +298,3 @@ def load_together(patchers: Iterable[Any]) -> None:
     import comfy.model_management
 
     comfy.model_management.load_models_gpu(list(patchers))
-
-
-def intermediate(tensor: Tensor) -> Tensor:
-    """A result where and in the type in which the host keeps them between nodes."""
-    import comfy.model_management
-
-    return tensor.to(comfy.model_management.intermediate_device()).float()
-
-
-def latent_to_host(latents: Tensor) -> dict[str, Tensor]:
-    """Normalised latents [1, 16, f, h, w] as the host's LATENT, which is not normalised."""
-    import comfy.latent_formats
-
-    return {"samples": intermediate(comfy.latent_formats.Wan21().process_out(latents.float().cpu()))}

@@ -1,8 +1,9 @@
 """Everything of the host outside its public node API: `comfy.*`, `comfy_api` values, `folder_paths`, `server`.
 
-Those modules change without notice, so the rest of the pack reaches them only through the functions here. They are
-imported when a function is called, never when the pack loads. `tests/host/contract.py` has one check per function,
-run inside a real host.
+Those modules change without notice, so the rest of the pack reaches them only through this package: values, folders and
+feedback here, its MODEL in `models`, its VAE and AUDIO_ENCODER in `codecs`. They are imported when a function is
+called, never when the pack loads. `tests/host/contract.py` and `contract_models.py` check every function inside a real
+host.
 """
 
 from __future__ import annotations
@@ -131,15 +132,6 @@ def progress_bar(preview_size: int = 512) -> Callable[[int, int, Any], None]:
     return report
 
 
-def show_text(text: str, node_id: str) -> None:
-    """Show one line of text in the node, to the client that runs it; without a server nothing happens."""
-    from server import PromptServer
-
-    server = getattr(PromptServer, "instance", None)
-    if server is not None:
-        server.send_progress_text(text, node_id, server.client_id)
-
-
 def send_event(name: str, data: dict) -> None:
     """Send the event `name` to the client that runs the prompt; without a server nothing happens.
 
@@ -152,3 +144,17 @@ def send_event(name: str, data: dict) -> None:
     if server is not None:
         prompt = {} if context is None else {"prompt_id": context.prompt_id}
         server.send_sync(name, {**data, **prompt}, server.client_id)
+
+
+def intermediate(tensor: Any) -> Any:
+    """A result where and in the type in which the host keeps them between nodes."""
+    import comfy.model_management
+
+    return tensor.to(comfy.model_management.intermediate_device()).float()
+
+
+def latent_value(latents: Any) -> dict[str, Any]:
+    """Normalised latents [1, 16, f, h, w] as the host's LATENT, which is not normalised."""
+    import comfy.latent_formats
+
+    return {"samples": intermediate(comfy.latent_formats.Wan21().process_out(latents.float().cpu()))}
