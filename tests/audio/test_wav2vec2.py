@@ -78,6 +78,8 @@ def test_published_size():
     with torch.device("meta"):
         model = Wav2Vec2(Wav2Vec2Config.base_960h())
     assert model.feature_dim == 10_752 and model.config.receptive_field == 400
+    # What no shape shows; a wrong epsilon stays below the golden set's limit.
+    assert (model.config.eps, model.config.heads, model.config.conv_strides) == (1e-5, 12, (5, 2, 2, 2, 2, 2, 2))
     # transformers: 94_371_712 with masked_spec_embed (768) and the weight norm's 128 lengths.
     assert sum(value.numel() for value in model.parameters()) == 94_371_712 - 768 - 128
 
