@@ -29,7 +29,7 @@ METRICS = (
     Metric("sync_c", "Sync-C", "higher", "SyncNet confidence, zero-padded as published"),
     Metric("sync_d", "Sync-D", "lower", "SyncNet distance, zero-padded as published"),
     Metric("sync_c_overlap", "Sync-C overlap", "higher", "SyncNet confidence over overlapping windows alone"),
-    Metric("offset", "|AV offset|", "lower", "absolute audio-video offset in frames of 40 ms"),
+    Metric("offset", "AV offset", "lower", "absolute audio-video offset in frames of 40 ms"),
     Metric("sync_c_reference", "Sync-C of reference", "", "the same of the reference video, for calibration"),
     Metric("sync_d_reference", "Sync-D of reference", "", "the same of the reference video, for calibration"),
     Metric("lmd", "LMD", "lower", "distance of 20 mouth landmarks less their centroid, in pixels of the frame"),

@@ -7,10 +7,10 @@ from itertools import islice
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from ..media import AudioSource, VideoReader, clock_frames
 from ..syncnet import SyncReport, score
+from ..syncnet.tracks import whole_crop
 from . import family
 from .meter import correlation
 
@@ -39,9 +39,7 @@ def read_crops(video: str, frames: int | None = None) -> Tensor:
 
 def small_crop(image: Tensor) -> Tensor:
     """A picture uint8 [H, W, 3] that is a face crop, at the family's size: uint8 [128, 128, 3]."""
-    size = (family.CROP_SIZE, family.CROP_SIZE)
-    small = F.interpolate(image.permute(2, 0, 1)[None].float(), size, mode="bilinear", antialias=True)
-    return small[0].round().clamp(0, 255).to(torch.uint8).permute(1, 2, 0)
+    return whole_crop(image, family.CROP_SIZE)
 
 
 @torch.inference_mode()

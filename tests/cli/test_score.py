@@ -99,3 +99,10 @@ def test_bad_input_is_one_sentence(case, capsys):
 def test_video_without_sound(tmp_path, capsys):
     assert main(["score", grey_video(tmp_path / "mute.mp4"), "--face", "full"]) == 2
     assert "no audio stream" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["score", "evaluate"])
+def test_help(command, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main([command, "-h"])
+    assert stop.value.code == 0 and "--face" in capsys.readouterr().out
