@@ -136,6 +136,16 @@ def test_queue_script(server, finished, host_python, tmp_path):
     assert done.returncode == 0, done.stderr
     assert len(read_media(tmp_path / "out.mp4").frames) == 30
 
+    shipped = str(PACK / "workflows" / "api" / "1_try_it_now.json")
+    own = [*command[:2], shipped, *command[3:], "--set", "2.seed=5", "--set", "2.length=video"]
+    done = subprocess.run(own, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert len(read_media(tmp_path / "out.mp4").frames) == 30, "the sample was not replaced"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out.mp4", "prompt.json"]
+
+    done = subprocess.run([*own, "--set", "2.nose=1"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 1 and "no input 'nose' of a node '2'" in done.stderr
+
     (tmp_path / "prompt.json").write_text(json.dumps(prompt_with("3", seed=-1)))
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 1 and "node 3 (LipForcingVideoToVideo)" in done.stderr and "seed" in done.stderr

@@ -1,8 +1,10 @@
 """Queue an API workflow with your own video and audio on a running ComfyUI, follow it, download the result.
 
-    python queue_workflow.py WORKFLOW.json --video me.mp4 --audio speech.wav --out synced.mp4
+    python queue_workflow.py 2_video_to_video_14b.json --video me.mp4 --audio speech.wav --out synced.mp4
+    python queue_workflow.py 1_try_it_now.json --video me.mp4 --audio speech.wav --set 2.face=auto --set 2.seed=7
 
-Needs aiohttp, which every ComfyUI's Python has. What a server answers, and what this script says then:
+Needs aiohttp, which every ComfyUI's Python has. Files take the place of what Load Video, Load Audio or Lip Forcing
+Sample give; `--set` changes any value, by node id and input. What a server answers, and what this script says then:
 
 - 400: the workflow does not fit (a node missing, a value out of range, a socket not connected); node, input and remedy
   are in the answer's `node_errors`.
@@ -39,6 +41,35 @@ async def upload(session: aiohttp.ClientSession, path: Path) -> str:
             answer.raise_for_status()
             stored = await answer.json()
     return "/".join(filter(None, (stored["subfolder"], stored["name"])))
+
+
+def without_sample(workflow: dict) -> dict:
+    """The workflow with Load Video and Load Audio in place of the bundled sample, if it has one."""
+    sample = next((key for key, node in workflow.items() if node["class_type"] == "LipForcingSample"), None)
+    if sample is None:
+        return workflow
+    audio = f"{sample}_audio"
+
+    def relinked(node: dict) -> dict:
+        links = {name: [audio, 0] for name, value in node["inputs"].items() if value == [sample, 1]}
+        return {**node, "inputs": {**node["inputs"], **links}}
+
+    loaders = {sample: {"class_type": "LoadVideo", "inputs": {}}, audio: {"class_type": "LoadAudio", "inputs": {}}}
+    return {key: relinked(node) for key, node in workflow.items()} | loaders
+
+
+def with_value(workflow: dict, setting: str) -> dict:
+    """The workflow with one value changed; `setting` is NODE.INPUT=VALUE, the value as JSON or as plain text."""
+    place, _, text = setting.partition("=")
+    key, _, name = place.partition(".")
+    if key not in workflow or name not in workflow[key]["inputs"]:
+        raise Refused(f"--set {setting}: the workflow has no input {name!r} of a node {key!r}.")
+    try:
+        value = json.loads(text)
+    except ValueError:
+        value = text
+    node = workflow[key]
+    return {**workflow, key: {**node, "inputs": {**node["inputs"], name: value}}}
 
 
 def with_input(workflow: dict, loader: str, name: str) -> dict:
@@ -85,7 +116,7 @@ async def follow(socket: aiohttp.ClientWebSocketResponse, prompt_id: str, workfl
 
 
 async def download(session: aiohttp.ClientSession, prompt_id: str, out: Path) -> None:
-    """Write the first saved file of the prompt to `out`."""
+    """Write the first saved file of the prompt to `out`, which appears only when it is complete."""
     async with session.get(f"/history/{prompt_id}") as answer:
         outputs = (await answer.json())[prompt_id]["outputs"]
     saved = [entry for node in outputs.values() for entry in node.get("images", []) if entry["type"] == "output"]
@@ -93,13 +124,20 @@ async def download(session: aiohttp.ClientSession, prompt_id: str, out: Path) ->
         raise Refused("the workflow saved no file; it needs a Save Video node.")
     async with session.get("/view", params=saved[0]) as answer:
         answer.raise_for_status()
-        with out.open("wb") as file:
-            async for block in answer.content.iter_chunked(1 << 20):
-                file.write(block)
+        part = out.with_name(f".{out.name}.part")
+        try:
+            with part.open("wb") as file:
+                async for block in answer.content.iter_chunked(1 << 20):
+                    file.write(block)
+            part.replace(out)
+        finally:
+            part.unlink(missing_ok=True)
 
 
 async def main(options: argparse.Namespace) -> None:
-    workflow = json.loads(options.workflow.read_text(encoding="utf-8"))
+    workflow = without_sample(json.loads(options.workflow.read_text(encoding="utf-8")))
+    for setting in options.set:
+        workflow = with_value(workflow, setting)
     client_id = uuid.uuid4().hex
     unlimited = aiohttp.ClientTimeout(total=None)
     async with aiohttp.ClientSession(options.server, timeout=unlimited) as session:
@@ -119,6 +157,7 @@ if __name__ == "__main__":
     parser.add_argument("--video", type=Path, required=True)
     parser.add_argument("--audio", type=Path, required=True)
     parser.add_argument("--out", type=Path, default=Path("synced.mp4"))
+    parser.add_argument("--set", action="append", default=[], metavar="NODE.INPUT=VALUE", help="change a value")
     parser.add_argument("--server", default="http://127.0.0.1:8188")
     try:
         asyncio.run(main(parser.parse_args()))
