@@ -107,5 +107,6 @@ def rendered(arguments: argparse.Namespace, evaluation, differences) -> str:
     if arguments.csv:
         return to_csv(evaluation).rstrip("\n")
     if arguments.html:
-        return to_html(evaluation, f"{arguments.results} against {arguments.reference}", differences)
+        about = f"SyncNet: {arguments.model}, face: {arguments.face}, boxes: {arguments.boxes}"
+        return to_html(evaluation, f"{arguments.results} against {arguments.reference} ({about})", differences)
     return to_text(evaluation, differences)

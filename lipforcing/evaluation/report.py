@@ -16,10 +16,11 @@ HEADER = ("metric", "better", "mean", "95 % interval", "median", "n")
 PAIRED_HEADER = ("metric", "better", "difference", "95 % interval", "higher : lower", "sign p", "Wilcoxon p", "n")
 
 STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; color: #282c34; margin: 2rem auto; max-width: 72rem; padding: 0 1rem }
+body { font: 15px/1.5 system-ui, sans-serif; color: #282c34; margin: 2rem auto; max-width: 84rem; padding: 0 1rem }
 table { border-collapse: collapse; margin: 1rem 0 } th, td { padding: .25rem .7rem; text-align: right }
-th { border-bottom: 2px solid #ccc; font-weight: 600 } td { border-bottom: 1px solid #e6e6e6 }
-th:first-child, td:first-child { text-align: left } td.about { text-align: left; color: #666; font-size: 13px }
+th { border-bottom: 2px solid #ccc; font-weight: 600 } td { border-bottom: 1px solid #e6e6e6; white-space: nowrap }
+th:first-child, td:first-child { text-align: left }
+td.about { text-align: left; color: #666; font-size: 13px; white-space: normal }
 svg { display: block }
 """
 
