@@ -14,7 +14,7 @@ from ..errors import InputError
 from ..faces.landmarks import LandmarkDetector
 from ..faces.selection import FaceChoice
 from ..media import AudioSource, VideoReader
-from ..syncnet import SyncNet, SyncReport
+from ..syncnet import SyncNet, SyncReport, Verdict
 from ..syncnet.tracks import SquareTrack, fixed_square
 from ..syncnet.video import FaceScorer, clock_pictures, find_faces
 from .batches import Place, Shown, in_batches, side_by_side
@@ -227,13 +227,17 @@ def _scored(frames: Iterator[Shown], scorers: dict[str, FaceScorer | None]) -> I
 
 
 def _sync_values(report: SyncReport, suffix: str, name: str, problems: list[str]) -> dict[str, float]:
-    if report.verdict is not None:
+    """Sync figures of a clip; an offset at the edge counts: to leave out the worst clips would flatter a system."""
+    if report.verdict is Verdict.EDGE:
+        problems.append(f"{name}: {report.verdict.value}; the figures count as the field counts them")
+    elif report.verdict is not None:
         problems.append(f"{name}: no sync figures: {report.verdict.value}")
         return {}
-    values = {f"sync_c{suffix}": report.confidence, f"sync_d{suffix}": report.distance}
+    padded = report.padded
+    values = {f"sync_c{suffix}": padded.confidence, f"sync_d{suffix}": padded.distance}
     if suffix:
         return values
-    return values | {"sync_c_overlap": report.overlap.confidence, "offset": float(abs(report.offset))}
+    return values | {"sync_c_overlap": report.overlap.confidence, "offset": float(abs(padded.offset))}
 
 
 def _speed(result: Path, problems: list[str]) -> dict[str, float]:

@@ -16,9 +16,11 @@ from lipforcing.cli import main
 from lipforcing.errors import InputError
 from lipforcing.evaluation import METRICS, Evaluation, Options, evaluate
 from lipforcing.evaluation.report import to_csv, to_html, to_text
+from lipforcing.evaluation.run import _sync_values
 from lipforcing.faces.landmarks import Face
 from lipforcing.media import Audio, VideoWriter
 from lipforcing.syncnet import SyncNet, SyncNetConfig
+from lipforcing.syncnet.report import report
 
 pytest.importorskip("skimage")
 
@@ -52,8 +54,7 @@ def test_equal_videos(tmp_path, options):
     values = result.clips["one"]
     assert values["ssim_face"] == values["ssim_mouth"] == values["ssim_outside"] == pytest.approx(1)
     assert values["psnr_mouth"] == values["psnr_outside"] == 100 and values["fps"] == 31.5
-    if "sync_c" in values:  # random weights may find no offset inside the range
-        assert values["sync_c"] == values["sync_c_reference"]
+    assert values["sync_c"] == values["sync_c_reference"] and values["sync_d"] == values["sync_d_reference"]
     assert result.not_measured["lpips_mouth"] == "needs --lpips-weights FILE" and "fid" in result.not_measured
     assert told == [(0, 1, "one")] and set(values) <= {metric.key for metric in METRICS}
     assert json.loads(json.dumps(result.to_dict()))["metrics"]["psnr_mouth"]["n"] == 1
@@ -99,6 +100,18 @@ def test_nothing_to_compare_is_an_error(tmp_path, options):
         evaluate(tmp_path / "a", tmp_path / "b", options)
     with pytest.raises(InputError, match="is no folder"):
         evaluate(tmp_path / "a", tmp_path / "nowhere", options)
+
+
+def test_an_offset_at_the_edge_counts_and_is_told():
+    """Leaving out the clips that are worst in sync would flatter a system."""
+    rows = torch.full((60, 31), 9.0)
+    rows[:, 0] = 4.0
+    problems: list[str] = []
+    at_the_edge = report(rows, torch.arange(70 * 640).remainder(7).mul(1000).to(torch.int16))
+    values = _sync_values(at_the_edge, "", "x", problems)
+    assert values["sync_c"] == 5 and values["offset"] == 15 and "edge" in problems[0]
+    silent = report(rows, torch.zeros(70 * 640, dtype=torch.int16))
+    assert _sync_values(silent, "", "x", problems) == {} and "silent" in problems[1]
 
 
 class Corner:
