@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import host, sockets
+from . import host, inputs, sockets
 from .node_api import io
 from .progress import StepProgress
 from .tracked import TrackedVideo, open_reader, tracker_of
@@ -28,53 +28,16 @@ class LipForcingFaceTrack(io.ComfyNode):
             ),
             search_aliases=["face detection", "face align", "face crop"],
             inputs=[
-                io.MultiType.Input(
-                    "video", [io.Video, io.Image], tooltip="The video, or a batch of images at the rate given by fps."
-                ),
-                io.Combo.Input(
-                    "face",
-                    options=["auto", "center", "full"],
-                    default="auto",
-                    tooltip=(
-                        "auto: find the largest face and follow it. center: the one nearest the middle of the picture. "
-                        "Both need face_detection_model or yunet_final.pth in models/detection. full: every frame is a "
-                        "face crop already. Of connected face_landmarks or bboxes it says which face."
-                    ),
-                ),
-                io.Float.Input(
-                    "fps",
-                    default=25.0,
-                    min=1.0,
-                    max=240.0,
-                    step=0.01,
-                    tooltip="Frames per second of an image batch, 1 to 240. A video knows its own.",
-                ),
+                inputs.footage(),
+                inputs.face(),
+                inputs.fps(),
                 io.Audio.Input(
                     "audio",
                     optional=True,
-                    tooltip="The new speech, if the result shall be as long as it (see length).",
+                    tooltip="The new speech, if the result shall be as long as it (see length). Open: as long as the video.",
                 ),
-                io.Combo.Input(
-                    "length",
-                    options=["audio", "video"],
-                    default="audio",
-                    optional=True,
-                    tooltip=(
-                        "How long the result is. audio: as long as the connected audio, a longer video is cut, a "
-                        "shorter one filled. video, or no audio connected: every frame of the video."
-                    ),
-                ),
-                io.Combo.Input(
-                    "fill",
-                    options=["pingpong", "loop", "hold"],
-                    default="pingpong",
-                    optional=True,
-                    advanced=True,
-                    tooltip=(
-                        "What fills the time when the audio is longer than the video. pingpong: play back and forth. "
-                        "loop: repeat from the start. hold: keep the last frame."
-                    ),
-                ),
+                inputs.length(),
+                inputs.fill(),
                 io.Float.Input(
                     "first_seconds",
                     default=0.0,
@@ -85,28 +48,7 @@ class LipForcingFaceTrack(io.ComfyNode):
                     advanced=True,
                     tooltip="Only the beginning of the result, to try things out: 0 to 36000 seconds; 0 is everything.",
                 ),
-                sockets.FaceLandmarks.Input(
-                    "face_landmarks",
-                    optional=True,
-                    tooltip=(
-                        "Landmarks of the host's Detect Face Landmarks (MediaPipe) for every frame of this video: the "
-                        "alignment that the released models were trained with."
-                    ),
-                ),
-                io.BoundingBox.Input(
-                    "bboxes",
-                    optional=True,
-                    force_input=True,
-                    tooltip="Face boxes, one list per frame, or a single box for a face that stays where it is.",
-                ),
-                sockets.FaceDetectionModel.Input(
-                    "face_detection_model",
-                    optional=True,
-                    tooltip=(
-                        "MediaPipe's face mesh (Load Face Detection Model): finds the face frame by frame in the "
-                        "alignment that the released models were trained with. Takes the place of YuNet."
-                    ),
-                ),
+                *inputs.known_faces(),
             ],
             outputs=[
                 sockets.Track.Output("track", display_name="track", tooltip="The followed face, for all other nodes."),

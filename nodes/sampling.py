@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import host, sockets
+from . import host, inputs, sockets
 from .conditioning import with_face
 from .engine import check_speech, checked_sigmas, running_models
 from .node_api import io
@@ -32,11 +32,7 @@ class LipForcingConditioning(io.ComfyNode):
                 io.Vae.Input("vae", tooltip="wan_2.1_vae, or Lip Forcing Tiny VAE for the tiny teacher."),
                 sockets.Track.Input("track", tooltip="The followed face."),
                 sockets.Audio.Input("audio_features", tooltip="The encoded speech."),
-                io.Conditioning.Input(
-                    "positive",
-                    optional=True,
-                    tooltip='Prompt from Wan\'s text encoder: "a person talking". The tiny teacher takes none.',
-                ),
+                inputs.positive("teacher"),
                 io.Conditioning.Input(
                     "negative",
                     optional=True,
@@ -175,25 +171,10 @@ class LipForcingCausalSampler(io.ComfyNode):
                 io.Vae.Input("vae", tooltip="wan_2.1_vae, or Lip Forcing Tiny VAE for the tiny student."),
                 sockets.Track.Input("track", tooltip="The followed face."),
                 sockets.Audio.Input("audio_features", tooltip="The encoded speech."),
-                io.Int.Input(
-                    "seed",
-                    default=0,
-                    min=0,
-                    max=0xFFFFFFFFFFFFFFFF,
-                    control_after_generate=True,
-                    tooltip="Seed of the noise, 0 to 18446744073709551615. The same seed gives the same frames.",
-                ),
-                io.Vae.Input(
-                    "decoder",
-                    optional=True,
-                    tooltip="Another VAE to decode with, such as taew2_1, which is many times faster. Open: vae.",
-                ),
-                io.Conditioning.Input(
-                    "positive",
-                    optional=True,
-                    tooltip='Prompt from Wan\'s text encoder: "a person talking". The tiny student takes none.',
-                ),
-                io.Sigmas.Input("sigmas", optional=True, tooltip="Noise levels. Open: those the student was made for."),
+                inputs.seed(),
+                inputs.decoder(),
+                inputs.positive("student"),
+                inputs.sigmas(),
             ],
             outputs=[
                 io.Latent.Output("latent", tooltip="The generated latent, for VAE Decode."),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from . import host, sockets
+from . import host, inputs, sockets
 from .node_api import io
 from .values import audio_of
 
@@ -30,20 +30,7 @@ class LipForcingAudioEncode(io.ComfyNode):
                     optional=True,
                     tooltip="wav2vec2-base-960h. Open: the tiny family's ear, a log-mel spectrum without weights.",
                 ),
-                io.Float.Input(
-                    "window_seconds",
-                    default=0.0,
-                    min=0.0,
-                    max=600.0,
-                    step=1.0,
-                    optional=True,
-                    advanced=True,
-                    tooltip=(
-                        "How much audio attention sees at once, 0 to 600 seconds; 0 is all, as the models were "
-                        "trained. Time grows with the square of it, so for recordings of many minutes choose 30 or "
-                        "more; this changes the features (see the help page)."
-                    ),
-                ),
+                inputs.window_seconds(),
             ],
             outputs=[
                 sockets.Audio.Output(

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from . import host, sockets
+from . import host, inputs, sockets
 from .loaders import choices, model_file
 from .node_api import io
 from .progress import StepProgress, panel
@@ -87,9 +87,7 @@ class LipForcingSyncScore(io.ComfyNode):
             search_aliases=["sync-c", "lse-c", "lse-d", "av offset", "lip sync error"],
             inputs=[
                 sockets.SyncNet.Input("syncnet", tooltip="From Lip Forcing SyncNet Loader."),
-                io.MultiType.Input(
-                    "video", [io.Video, io.Image], tooltip="The video, or a batch of images at the rate given by fps."
-                ),
+                inputs.footage(),
                 io.Audio.Input("audio", tooltip="The sound to compare with; it starts with the video."),
                 io.Combo.Input(
                     "face",
@@ -100,15 +98,7 @@ class LipForcingSyncScore(io.ComfyNode):
                         "models/detection. full: every frame is a face crop already."
                     ),
                 ),
-                io.Float.Input(
-                    "fps",
-                    default=25.0,
-                    min=1.0,
-                    max=240.0,
-                    step=0.01,
-                    optional=True,
-                    tooltip="Frames per second of an image batch, 1 to 240. A video knows its own.",
-                ),
+                inputs.fps(optional=True),
             ],
             outputs=[
                 io.Float.Output("confidence", tooltip="Sync-C (LSE-C); not a number (NaN) where there is a verdict."),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import host, sockets
+from . import host, inputs
 from .engine import running_models
 from .node_api import io
 from .progress import FrameProgress
@@ -31,99 +31,24 @@ class LipForcingVideoToVideo(io.ComfyNode):
                 io.Audio.Input(
                     "audio", tooltip="The speech to follow: any sample rate, kept as it is on the result's sound track."
                 ),
-                io.Int.Input(
-                    "seed",
-                    default=0,
-                    min=0,
-                    max=0xFFFFFFFFFFFFFFFF,
-                    control_after_generate=True,
-                    tooltip="Seed of the noise, 0 to 18446744073709551615. The same seed gives the same frames.",
-                ),
-                io.Combo.Input(
-                    "face",
-                    options=["auto", "center", "full"],
-                    default="auto",
-                    tooltip=(
-                        "auto: find the largest face and follow it. center: the one nearest the middle of the picture. "
-                        "Both need yunet_final.pth in models/detection. full: every frame is a face crop already."
-                    ),
-                ),
-                io.Combo.Input(
-                    "length",
-                    options=["audio", "video"],
-                    default="audio",
-                    optional=True,
-                    tooltip=(
-                        "How long the result is. audio: as long as the audio, a longer video is cut, a shorter one "
-                        "filled. video: every frame of the video, longer audio is cut, shorter audio ends in silence."
-                    ),
-                ),
-                io.Combo.Input(
-                    "fill",
-                    options=["pingpong", "loop", "hold"],
-                    default="pingpong",
-                    optional=True,
-                    advanced=True,
-                    tooltip=(
-                        "What fills the time when the audio is longer than the video. pingpong: play back and forth. "
-                        "loop: repeat from the start. hold: keep the last frame."
-                    ),
-                ),
+                inputs.seed(),
+                inputs.face(),
+                inputs.length(),
+                inputs.fill(),
                 io.Model.Input("model", optional=True, tooltip="The student. Open: the tiny one that is built in."),
                 io.Vae.Input(
                     "vae", optional=True, tooltip="wan_2.1_vae for the released student. Open: the tiny codec."
                 ),
-                io.Vae.Input(
-                    "decoder",
-                    optional=True,
-                    tooltip="Another VAE to decode with, such as taew2_1, which is many times faster. Open: vae.",
-                ),
+                inputs.decoder(),
                 io.AudioEncoder.Input(
                     "audio_encoder",
                     optional=True,
                     tooltip="wav2vec2-base-960h for the released student. Open: the tiny family's ear.",
                 ),
-                io.Conditioning.Input(
-                    "positive",
-                    optional=True,
-                    tooltip='Prompt from Wan\'s text encoder: "a person talking". The tiny student takes none.',
-                ),
-                io.Sigmas.Input("sigmas", optional=True, tooltip="Noise levels. Open: those the student was made for."),
-                sockets.FaceLandmarks.Input(
-                    "face_landmarks",
-                    optional=True,
-                    tooltip=(
-                        "Landmarks of the host's Detect Face Landmarks (MediaPipe) for every frame of this video: the "
-                        "alignment that the released models were trained with."
-                    ),
-                ),
-                io.BoundingBox.Input(
-                    "bboxes",
-                    optional=True,
-                    force_input=True,
-                    tooltip="Face boxes, one list per frame, or a single box for a face that stays where it is.",
-                ),
-                io.Float.Input(
-                    "window_seconds",
-                    default=0.0,
-                    min=0.0,
-                    max=600.0,
-                    step=1.0,
-                    optional=True,
-                    advanced=True,
-                    tooltip=(
-                        "How much audio the released student's ear attends to at once, 0 to 600 seconds; 0 is all, as "
-                        "it was trained. Time grows with the square of it, so for many minutes choose 30 or more."
-                    ),
-                ),
-                sockets.FaceDetectionModel.Input(
-                    "face_detection_model",
-                    optional=True,
-                    tooltip=(
-                        "MediaPipe's face mesh (Load Face Detection Model): finds the face frame by frame in the "
-                        "alignment that the released models were trained with. Takes the place of YuNet."
-                    ),
-                ),
+                inputs.positive("student"),
+                inputs.sigmas(),
+                *inputs.known_faces(),
+                inputs.window_seconds(),
             ],
             outputs=[io.Video.Output("synced_video", display_name="video", tooltip="The video with the new speech.")],
             hidden=[io.Hidden.unique_id],
@@ -147,8 +72,8 @@ class LipForcingVideoToVideo(io.ComfyNode):
         sigmas=None,
         face_landmarks=None,
         bboxes=None,
-        window_seconds: float = 0.0,
         face_detection_model=None,
+        window_seconds: float = 0.0,
     ) -> io.NodeOutput:
         from ..lipforcing.media import DurationPolicy
         from ..lipforcing.pipeline import SyncOptions, sync_file

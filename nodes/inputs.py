@@ -1,0 +1,138 @@
+"""Inputs that several nodes have: one definition, so that they mean and say the same everywhere."""
+
+from __future__ import annotations
+
+from . import sockets
+from .node_api import io
+
+
+def footage() -> io.MultiType.Input:
+    """Where pictures come from: VIDEO or IMAGE, see `fps`."""
+    return io.MultiType.Input(
+        "video", [io.Video, io.Image], tooltip="The video, or a batch of images at the rate given by fps."
+    )
+
+
+def fps(**options) -> io.Float.Input:
+    """Rate of an image batch."""
+    tooltip = "Frames per second of an image batch, 1 to 240. A video knows its own."
+    return io.Float.Input("fps", default=25.0, min=1.0, max=240.0, step=0.01, tooltip=tooltip, **options)
+
+
+def face() -> io.Combo.Input:
+    """Which face."""
+    return io.Combo.Input(
+        "face",
+        options=["auto", "center", "full"],
+        default="auto",
+        tooltip=(
+            "auto: find the largest face and follow it. center: the one nearest the middle of the picture. Both need "
+            "face_detection_model or yunet_final.pth in models/detection. full: every frame is a face crop already. "
+            "Of connected face_landmarks or bboxes it says which face."
+        ),
+    )
+
+
+def length() -> io.Combo.Input:
+    """What decides how long the result is."""
+    return io.Combo.Input(
+        "length",
+        options=["audio", "video"],
+        default="audio",
+        optional=True,
+        tooltip=(
+            "How long the result is. audio: as long as the audio, a longer video is cut, a shorter one filled. video: "
+            "every frame of the video, longer audio is cut, shorter audio ends in silence."
+        ),
+    )
+
+
+def fill() -> io.Combo.Input:
+    """What makes up for missing video."""
+    return io.Combo.Input(
+        "fill",
+        options=["pingpong", "loop", "hold"],
+        default="pingpong",
+        optional=True,
+        advanced=True,
+        tooltip=(
+            "What fills the time when the audio is longer than the video. pingpong: play back and forth. loop: repeat "
+            "from the start. hold: keep the last frame."
+        ),
+    )
+
+
+def known_faces() -> list:
+    """Faces found by other nodes, and the model that finds them frame by frame: three inputs."""
+    return [
+        sockets.FaceLandmarks.Input(
+            "face_landmarks",
+            optional=True,
+            tooltip=(
+                "Landmarks of the host's Detect Face Landmarks (MediaPipe) for every frame of this video: the "
+                "alignment that the released models were trained with."
+            ),
+        ),
+        io.BoundingBox.Input(
+            "bboxes",
+            optional=True,
+            force_input=True,
+            tooltip="Face boxes, one list per frame, or a single box for a face that stays where it is.",
+        ),
+        sockets.FaceDetectionModel.Input(
+            "face_detection_model",
+            optional=True,
+            tooltip=(
+                "MediaPipe's face mesh (Load Face Detection Model): finds the face frame by frame in the alignment "
+                "that the released models were trained with. Takes the place of YuNet."
+            ),
+        ),
+    ]
+
+
+def seed() -> io.Int.Input:
+    """Of the noise."""
+    return io.Int.Input(
+        "seed",
+        default=0,
+        min=0,
+        max=0xFFFFFFFFFFFFFFFF,
+        control_after_generate=True,
+        tooltip="Seed of the noise, 0 to 18446744073709551615. The same seed gives the same frames.",
+    )
+
+
+def decoder() -> io.Vae.Input:
+    """A faster VAE."""
+    tooltip = "Another VAE to decode with, such as taew2_1, which is many times faster. Open: vae."
+    return io.Vae.Input("decoder", optional=True, tooltip=tooltip)
+
+
+def positive(who: str) -> io.Conditioning.Input:
+    """The prompt; `who` is student or teacher."""
+    tooltip = f'Prompt from Wan\'s text encoder: "a person talking". The tiny {who} takes none.'
+    return io.Conditioning.Input("positive", optional=True, tooltip=tooltip)
+
+
+def sigmas() -> io.Sigmas.Input:
+    """The schedule."""
+    tooltip = "Noise levels. Open: those the student was made for."
+    return io.Sigmas.Input("sigmas", optional=True, tooltip=tooltip)
+
+
+def window_seconds() -> io.Float.Input:
+    """How far wav2vec2's attention sees."""
+    return io.Float.Input(
+        "window_seconds",
+        default=0.0,
+        min=0.0,
+        max=600.0,
+        step=1.0,
+        optional=True,
+        advanced=True,
+        tooltip=(
+            "How much audio wav2vec2's attention sees at once, 0 to 600 seconds; 0 is all, as the models were trained. "
+            "Time grows with the square of it, so for recordings of many minutes choose 30 or more; this changes the "
+            "features (see the help page)."
+        ),
+    )
