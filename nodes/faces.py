@@ -34,7 +34,7 @@ class LipForcingFaceTrack(io.ComfyNode):
                 io.Audio.Input(
                     "audio",
                     optional=True,
-                    tooltip="The new speech, if the result shall be as long as it (see length). Open: the video decides.",
+                    tooltip="The new speech, if the result shall be as long as it (see length). Open: the video.",
                 ),
                 inputs.length(),
                 inputs.fill(),
