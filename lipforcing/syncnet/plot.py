@@ -59,9 +59,14 @@ def headline(report: SyncReport, title: str = "") -> str:
         parts += [
             f"Sync-C {report.confidence:.2f}",
             f"Sync-D {report.distance:.2f}",
-            f"offset {report.offset:+d} frames",
+            f"offset {signed(report.offset)} frames",
         ]
     return "   ".join(parts)
+
+
+def signed(offset: int) -> str:
+    """An offset as one writes it: +3, 0, -2."""
+    return f"{offset:+d}" if offset else "0"
 
 
 class _Axes:
