@@ -21,6 +21,12 @@ def test_grid_and_shift(golden, parity):
     assert list(TWO_STEP) == data["student/t_list"].tolist()
 
 
+def test_published_constants():
+    """Those that a golden set may choose otherwise (distillation fact sheet; goldens README 3.10)."""
+    assert torch.equal(teacher_grid(), teacher_grid(50, 5.0)) and teacher_grid()[0] == 0.999
+    assert sync_window_scale(torch.tensor([0.555, 0.556, 0.882, 0.883])).tolist() == [1, 4.5, 4.5, 1]
+
+
 def test_sync_window(golden):
     data = golden("schedule")
     assert torch.equal(sync_window_scale(data["gate/t"]), data["gate/s"])
