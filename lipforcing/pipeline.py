@@ -10,7 +10,8 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import accumulate, count, groupby, islice, tee
+from operator import itemgetter
 from pathlib import Path
 
 import torch
@@ -23,6 +24,7 @@ from .errors import InputError
 from .faces.align import crop_faces
 from .faces.composite import composite
 from .faces.mask import latent_mask, pixel_mask
+from .faces.shots import CutDetector
 from .faces.track import FaceTrack, Tracker
 from .media import (
     Audio,
@@ -177,24 +179,29 @@ def feature_rows(frames: int) -> int:
     return frames_for_chunks(chunks_for_frames(frames))
 
 
-def pack_audio(models: Models, features: Tensor) -> Tensor:
-    """Packed audio [1, latent frames, audio_hidden] of features [V, D], V as ``feature_rows`` says."""
-    features = features[None].to(device=models.device, dtype=models.dtype)
-    # Chunk by chunk, not at once: a matrix product's rounding depends on its size, and equal seeds shall give equal
-    # frames whatever the clip's length.
-    spans = (chunk_frames_span(chunk) for chunk in range(chunks_for_frames(features.shape[1])))
-    pieces = [models.student.embed_audio(features[:, start:end], first=start == 0) for start, end in spans]
-    return torch.cat(pieces, dim=1)
+def pack_audio(models: Models, features: Tensor) -> Iterator[Tensor]:
+    """Packed audio of chunk after chunk, each [1, 3, audio_hidden], without end.
+
+    ``features`` [V, D]: one row per clock frame from the start of the stream on; the last one goes on.
+    """
+    rows = features.to(device=models.device, dtype=models.dtype)
+    for chunk in count():
+        start, end = chunk_frames_span(chunk)
+        # Chunk by chunk, not at once: a matrix product's rounding depends on its size, and equal seeds shall give equal
+        # frames whatever the clip's length.
+        piece = rows[start:end]
+        missing = rows[-1:].expand(end - start - len(piece), -1)
+        yield models.student.embed_audio(torch.cat((piece, missing))[None], first=start == 0)
 
 
-def generate_latents(models: Models, crops: Iterable[Tensor], audio: Tensor, seed: int) -> Iterator[Tensor]:
-    """Re-render the mouths of a stream of aligned face crops.
+def generate_latents(models: Models, crops: Iterable[Tensor], features: Tensor, noise: ChunkNoise) -> Iterator[Tensor]:
+    """Re-render the mouths of a stream of aligned face crops: of one shot, with nothing before it.
 
     Args:
         models: see ``Models``.
         crops: per chunk [T, 3, S, S] in [-1, 1], T = 9 in the first chunk and 12 in every other.
-        audio: packed audio, see ``pack_audio``.
-        seed: of the noise.
+        features: of the speech from the first crop on, [V, D].
+        noise: draws what is needed.
 
     Yields:
         per chunk the clean latents [1, 16, 3, S / 8, S / 8].
@@ -204,21 +211,13 @@ def generate_latents(models: Models, crops: Iterable[Tensor], audio: Tensor, see
     mouth_mask = latent_mask(size // 8, size // 8).to(device=models.device, dtype=models.dtype)
 
     def conditions() -> Iterator[Conditioning]:
-        ref_latent, start = None, 0
-        for reference, masked in encode_driving(models.codec, crops, models.device, models.dtype):
+        ref_latent = None
+        driving = encode_driving(models.codec, crops, models.device, models.dtype)
+        for (reference, masked), audio in zip(driving, pack_audio(models, features)):
             ref_latent = reference[:, :, :1] if ref_latent is None else ref_latent
-            end = start + reference.shape[2]
-            yield Conditioning(ref_latent, mouth_mask, masked, reference, audio[:, start:end], text)
-            start = end
+            yield Conditioning(ref_latent, mouth_mask, masked, reference, audio, text)
 
-    return sample_causal(CausalStream(models.student), conditions(), ChunkNoise(seed), models.sigmas)
-
-
-def generate_faces(models: Models, crops: Iterable[Tensor], audio: Tensor, seed: int) -> Iterator[Tensor]:
-    """``generate_latents``, decoded: per chunk the generated crops [T, 3, S, S] in [-1, 1]."""
-    decoder = models.decoder.decode_stream()
-    for latents in generate_latents(models, crops, audio, seed):
-        yield decoder(latents)[0].transpose(0, 1)
+    return sample_causal(CausalStream(models.student), conditions(), noise, models.sigmas)
 
 
 def encode_driving(
@@ -242,23 +241,46 @@ def encode_driving(
         yield reference, masked
 
 
-@torch.inference_mode()
-def sync_frames(
+@dataclass(frozen=True)
+class GeneratedChunk:
+    """What the student made of one chunk.
+
+    Attributes:
+        source: its frames.
+        latents: [1, 16, 3, S / 8, S / 8].
+        faces: decoded crops of its clock frames [T, 3, S, S] in [-1, 1].
+    """
+
+    source: FaceChunk
+    latents: Tensor
+    faces: Tensor
+
+
+def generate(
     models: Models, groups: Iterable[ClockGroup], tracker: Tracker, features: Tensor, seed: int
-) -> Iterator[tuple[Frame, Tensor, bool]]:
-    """Lip-synchronise a stream of source frames.
+) -> Iterator[GeneratedChunk]:
+    """Re-render the mouth in a stream of source frames, shot by shot.
+
+    Where a shot starts, everything does: chunks, caches and the reference frame; another picture's past would only
+    mislead the student.
 
     Args:
         models: see ``Models``.
         groups: source frames on the 25 fps clock.
         tracker: finds the face in every frame.
-        features: of the speech, [V, D]; V at least ``feature_rows`` of the clip.
+        features: of the speech, [V, D], see ``feature_rows``.
         seed: of the noise.
-
-    Yields:
-        source frame, finished picture uint8 [H, W, 3], and whether a face was rendered into it.
     """
-    audio = pack_audio(models, features)
+    noise, start = ChunkNoise(seed), 0
+    for shot in shots(groups):
+        for chunk in _generate_shot(models, shot, tracker, features[start:], noise):
+            yield chunk
+            start += len(chunk.source.groups)
+
+
+def _generate_shot(
+    models: Models, groups: Iterable[ClockGroup], tracker: Tracker, features: Tensor, noise: ChunkNoise
+) -> Iterator[GeneratedChunk]:
     waiting: deque[FaceChunk] = deque()
 
     def crops() -> Iterator[Tensor]:
@@ -266,9 +288,36 @@ def sync_frames(
             waiting.append(chunk)
             yield chunk.crops
 
-    for faces in generate_faces(models, crops(), audio, seed):
-        chunk = waiting.popleft()
-        yield from paste(chunk.groups, chunk.track, faces)
+    decoder = models.decoder.decode_stream()
+    for latents in generate_latents(models, crops(), features, noise):
+        source = waiting.popleft()
+        yield GeneratedChunk(source, latents, decoder(latents)[0, :, : len(source.groups)].transpose(0, 1))
+
+
+def shots(groups: Iterable[ClockGroup]) -> Iterator[Iterator[ClockGroup]]:
+    """The clock cut where shots start. Each shot is to be used up before the next one is asked for."""
+    cuts = CutDetector()
+
+    def starts(group: ClockGroup) -> bool:
+        return bool(group.outputs) and any(cuts(torch.stack([frame.image for frame in group.outputs])))
+
+    numbers, stream = tee(groups)
+    numbered = zip(accumulate(map(starts, numbers)), stream)
+    for _, shot in groupby(numbered, key=itemgetter(0)):
+        yield map(itemgetter(1), shot)
+
+
+@torch.inference_mode()
+def sync_frames(
+    models: Models, groups: Iterable[ClockGroup], tracker: Tracker, features: Tensor, seed: int
+) -> Iterator[tuple[Frame, Tensor, bool]]:
+    """Lip-synchronise a stream of source frames; arguments as ``generate``.
+
+    Yields:
+        source frame, finished picture uint8 [H, W, 3], and whether a face was rendered into it.
+    """
+    for chunk in generate(models, groups, tracker, features, seed):
+        yield from paste(chunk.source.groups, chunk.source.track, chunk.faces)
 
 
 def paste(groups: Sequence[ClockGroup], track: FaceTrack, faces: Tensor) -> Iterator[tuple[Frame, Tensor, bool]]:
@@ -277,7 +326,7 @@ def paste(groups: Sequence[ClockGroup], track: FaceTrack, faces: Tensor) -> Iter
     Args:
         groups: successive clock frames.
         track: of all their outputs.
-        faces: generated crops of these clock frames [T, 3, S, S] in [-1, 1]; more than groups do no harm.
+        faces: generated crops of these clock frames [T, 3, S, S] in [-1, 1].
 
     Yields:
         source frame, finished picture uint8 [H, W, 3], and whether a face was rendered into it.

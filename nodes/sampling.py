@@ -177,7 +177,7 @@ class LipForcingCausalSampler(io.ComfyNode):
                 inputs.sigmas(),
             ],
             outputs=[
-                io.Latent.Output("latent", tooltip="The generated latent, for VAE Decode."),
+                io.Latent.Output("latent", tooltip="The generated latent; after a cut in the video it starts anew."),
                 io.Image.Output("faces", tooltip="The generated faces at 25 per second, for Lip Forcing Composite."),
             ],
             hidden=[io.Hidden.unique_id],
@@ -198,7 +198,9 @@ class LipForcingCausalSampler(io.ComfyNode):
     ) -> io.NodeOutput:
         import torch
 
-        from ..lipforcing.pipeline import clock_length, feature_rows, generate_latents, pack_audio
+        from ..lipforcing.faces.track import RecordedTracker
+        from ..lipforcing.media import clock_frames
+        from ..lipforcing.pipeline import clock_length, feature_rows, generate
         from ..lipforcing.timeline import FPS
 
         progress = FrameProgress(cls.hidden.unique_id, FPS)
@@ -210,12 +212,11 @@ class LipForcingCausalSampler(io.ComfyNode):
             torch.inference_mode(),
         ):
             check_speech(audio_features, models.student.config)
-            audio = pack_audio(models, audio_features.rows(feature_rows(count)))
-            decode = models.decoder.decode_stream()
+            rows = audio_features.rows(feature_rows(count))
             done = 0
-            for chunk in generate_latents(models, crops_of(frames, track, models.crop_size), audio, seed):
-                latents.append(chunk.float().cpu())
-                made = decode(chunk)[0].permute(1, 2, 3, 0).add(1).div(2)
+            for chunk in generate(models, clock_frames(frames), RecordedTracker(track.track), rows, seed):
+                latents.append(chunk.latents.float().cpu())
+                made = chunk.faces.permute(0, 2, 3, 1).add(1).div(2)
                 faces.append(host.intermediate(made))
                 done += len(made)
                 progress(done, max(done, count), made[-1].mul(255).round().to(torch.uint8))

@@ -15,7 +15,8 @@ from lipforcing.faces.mask import latent_mask, pixel_mask
 from lipforcing.faces.track import FixedTracker
 from lipforcing.media import Audio, VideoReader, VideoWriter
 from lipforcing.models import Conditioning
-from lipforcing.pipeline import Models, generate_latents, pack_audio, sync_file
+from lipforcing.pipeline import Models, generate_latents, sync_file
+from lipforcing.sampling.causal import ChunkNoise
 from lipforcing.tiny import family
 
 SIZE = family.CROP_SIZE
@@ -41,7 +42,7 @@ def seen(models, crops, monkeypatch) -> list[Conditioning]:
     monkeypatch.setattr(pipeline, "sample_causal", lambda stream, conditions, noise, sigmas: conditions)
     features = torch.randn(sum(CHUNKS), models.audio.feature_dim, generator=torch.Generator().manual_seed(1))
     with torch.inference_mode():
-        return list(generate_latents(models, crops.split(CHUNKS), pack_audio(models, features), seed=0))
+        return list(generate_latents(models, crops.split(CHUNKS), features, ChunkNoise(0)))
 
 
 def encoded(models, crops, mouth_value=None) -> torch.Tensor:

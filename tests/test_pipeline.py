@@ -14,9 +14,10 @@ from lipforcing.errors import InputError
 from lipforcing.faces.align import box_matrix
 from lipforcing.faces.composite import frame_masks
 from lipforcing.faces.track import FaceTracker, FixedTracker
-from lipforcing.media import Audio, DurationPolicy, VideoReader, VideoWriter
+from lipforcing.media import Audio, DurationPolicy, Frame, VideoReader, VideoWriter, clock_frames
 from lipforcing.models import WanConfig, WanTransformer
-from lipforcing.pipeline import Models, SyncOptions, sync_file
+from lipforcing.pipeline import Models, SyncOptions, face_chunks, generate, generate_latents, shots, sync_file
+from lipforcing.sampling.causal import ChunkNoise
 
 RATE = 16_000
 
@@ -143,3 +144,36 @@ def test_frames_do_not_depend_on_the_length_of_the_clip(models, tmp_path):
     _, long, _ = run(models, tmp_path / "long", [n / 25 for n in range(40)], 1.6)
     # the audio ends inside the short clip's last chunk; the frames before hear the same
     assert all(torch.equal(a.image, b.image) for a, b in zip(short[:9], long))
+
+
+def picture_of(shot: int, number: int) -> torch.Tensor:
+    """A frame of a shot: a still pattern of its own with a little noise."""
+    pattern = torch.rand(8, 6, 3, generator=torch.Generator().manual_seed(shot)).repeat_interleave(8, 0)
+    noise = torch.rand(64, 48, 3, generator=torch.Generator().manual_seed(100 * shot + number)) * 0.02
+    return ((pattern.repeat_interleave(8, 1) + noise).clamp(0, 1) * 255).to(torch.uint8)
+
+
+def frames_of(*shots: tuple[int, int]) -> list[Frame]:
+    """Frames at 25 per second of shots (which, how many frames)."""
+    pictures = [picture_of(shot, number) for shot, count in shots for number in range(count)]
+    return [Frame(picture, n / 25, n, n) for n, picture in enumerate(pictures)]
+
+
+def test_the_clock_is_cut_into_shots():
+    cut = [len(list(shot)) for shot in shots(clock_frames(frames_of((1, 14), (2, 12), (3, 30))))]
+    assert cut == [14, 12, 30]
+
+
+def test_a_shot_knows_nothing_of_the_one_before(models):
+    """After a cut the frames are those of the shot alone, made with the noise that is next."""
+    second = frames_of((2, 15))
+    features = torch.rand(60, 2, generator=torch.Generator().manual_seed(5))
+    with torch.inference_mode():
+        both = list(generate(models, clock_frames(frames_of((1, 14), (2, 15))), FixedTracker(), features, 3))
+        noise = ChunkNoise(3)
+        for chunk in both[:2]:  # of the first shot: noise for its two steps
+            noise.like(chunk.latents), noise.like(chunk.latents)
+        crops = [chunk.crops for chunk in face_chunks(clock_frames(second), FixedTracker(), models.crop_size)]
+        alone = list(generate_latents(models, crops, features[14:], noise))
+    assert [len(chunk.faces) for chunk in both] == [9, 5, 9, 6]
+    assert all(torch.equal(chunk.latents, latents) for chunk, latents in zip(both[2:], alone, strict=True))

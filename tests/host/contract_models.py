@@ -48,9 +48,9 @@ def faces_by(models) -> object:
 
     pipeline = engine("lipforcing.pipeline")
     crops, features = driving()
-    with torch.inference_mode():
-        audio = pipeline.pack_audio(models, features)
-        return torch.cat(list(pipeline.generate_faces(models, crops, audio, 3)))
+    noise = engine("lipforcing.sampling.causal").ChunkNoise(3)
+    decode = models.decoder.decode_stream()
+    return torch.cat([decode(latents)[0] for latents in pipeline.generate_latents(models, crops, features, noise)], 1)
 
 
 def models_with(model):

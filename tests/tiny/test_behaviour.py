@@ -8,8 +8,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from lipforcing.codecs.base import decode
 from lipforcing.faces.mask import pixel_mask
-from lipforcing.pipeline import Models, generate_faces, pack_audio
+from lipforcing.pipeline import Models, generate_latents
+from lipforcing.sampling.causal import ChunkNoise
 from lipforcing.timeline import chunk_frames_span, chunks_for_frames, frames_for_chunks
 from lipforcing.tiny import family
 from lipforcing.tiny.faces import Identity, render, sample_head
@@ -23,10 +25,10 @@ UNSEEN_PEOPLE = 55_000_000
 def lip_sync(models: Models, crops: torch.Tensor, waveform: torch.Tensor, seed: int = 1) -> torch.Tensor:
     """Generated crops [T, 3, S, S] of source crops [T, 3, S, S]; T must fill whole chunks."""
     spans = [chunk_frames_span(c) for c in range(chunks_for_frames(len(crops)))]
-    audio = pack_audio(models, models.audio(waveform, len(crops)))
+    features = models.audio(waveform, len(crops))
     with torch.inference_mode():
-        pieces = generate_faces(models, (crops[a:b] for a, b in spans), audio, seed)
-        return torch.cat(list(pieces))
+        pieces = generate_latents(models, (crops[a:b] for a, b in spans), features, ChunkNoise(seed))
+        return decode(models.decoder, torch.cat(list(pieces), dim=2))[0].transpose(0, 1)
 
 
 @pytest.fixture(scope="module")
