@@ -1,4 +1,4 @@
-"""Follows one face through a video, frame after frame: where it lies, whether it can be used, where shots start."""
+"""Follows one face through a video, frame after frame: where it lies, and whether it can be used."""
 
 from __future__ import annotations
 
@@ -31,21 +31,19 @@ class FaceTrack:
             where no face is known yet, the middle of the frame.
         visible: bool [T], whether the mouth is to be pasted at all.
         opacity: float32 [T], strength of the pasted mouth, 0 to 1, 0 exactly where not visible.
-        shot_start: bool [T], whether the frame is the first of its shot (the first frame of the video is).
         frame_size: (H, W) of the frames.
     """
 
     matrices: torch.Tensor
     visible: torch.Tensor
     opacity: torch.Tensor
-    shot_start: torch.Tensor
     frame_size: tuple[int, int]
 
     @classmethod
     def empty(cls, frame_size: tuple[int, int]) -> FaceTrack:
         """A track of no frames."""
         none = torch.zeros(0)
-        return cls(torch.zeros(0, 2, 3), none.bool(), none, none.bool(), frame_size)
+        return cls(torch.zeros(0, 2, 3), none.bool(), none, frame_size)
 
     @classmethod
     def cat(cls, pieces: list[FaceTrack]) -> FaceTrack:
@@ -60,7 +58,7 @@ class FaceTrack:
         return FaceTrack(*(getattr(self, name)[frames] for name in _PER_FRAME), self.frame_size)
 
 
-_PER_FRAME = ("matrices", "visible", "opacity", "shot_start")
+_PER_FRAME = ("matrices", "visible", "opacity")
 
 
 class Tracker(Protocol):
@@ -90,7 +88,6 @@ class FixedTracker:
         self.frame_size: tuple[int, int] | None = None
         self.found = 0
         self._matrix = matrix
-        self._cuts = CutDetector()
 
     def update(self, frames: torch.Tensor) -> FaceTrack:
         count, height, width = frames.shape[:3]
@@ -101,7 +98,6 @@ class FixedTracker:
             matrix.expand(count, 2, 3),
             torch.ones(count, dtype=torch.bool),
             torch.ones(count),
-            torch.tensor(self._cuts(frames)),
             self.frame_size,
         )
 
@@ -162,7 +158,7 @@ class FaceTracker:
         steps = [self._step(faces, start) for faces, start in zip(self._detector(frames), starts)]
         opacity = torch.tensor([value for _, value in steps])
         matrices = torch.stack([matrix for matrix, _ in steps])
-        return FaceTrack(matrices, opacity > 0, opacity, torch.tensor(starts), self.frame_size)
+        return FaceTrack(matrices, opacity > 0, opacity, self.frame_size)
 
     def _start_shot(self) -> None:
         self._box: torch.Tensor | None = None  # of the followed face when last seen

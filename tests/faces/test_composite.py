@@ -36,7 +36,7 @@ def matrices(count: int = 2, scale: float = 4.5, angle: float = 0.15) -> torch.T
 def fixed(matrix: torch.Tensor, opacity: float = 1.0, size: tuple[int, int] = SIZE) -> FaceTrack:
     count = len(matrix)
     alpha = torch.full((count,), opacity)
-    return FaceTrack(matrix, alpha > 0, alpha, torch.zeros(count, dtype=torch.bool), size)
+    return FaceTrack(matrix, alpha > 0, alpha, size)
 
 
 def difference(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:

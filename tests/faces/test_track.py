@@ -116,7 +116,6 @@ def test_somebody_else_is_not_taken_for_a_lost_face():
 def test_a_cut_picks_anew_at_once():
     script = [[face(40), face(110, width=20)]] * 3 + [[face(100), face(30, width=40)]] * 2 + [[]] * 2
     result, _ = track(script, shots=[0, 0, 0, 1, 1, 2, 2])
-    assert result.shot_start.tolist() == [True, False, False, True, False, True, False]
     assert centres(result)[:5] == pytest.approx([40, 40, 40, 30, 30], abs=1.5)
     assert result.opacity.tolist() == [1, 1, 1, 1, 1, 0, 0]
 
@@ -133,7 +132,7 @@ def test_pieces_make_the_same_track():
     whole, _ = track(script, shots=shots, hold=4, fade=2)
     tracker = FaceTracker(Script(*script), hold=4, fade=2)
     pieces = FaceTrack.cat([tracker.update(piece) for piece in frames(*shots).split([1, 6, 10])])
-    for name in ("matrices", "visible", "opacity", "shot_start"):
+    for name in ("matrices", "visible", "opacity"):
         assert torch.equal(getattr(whole, name), getattr(pieces, name)), name
     assert torch.equal(whole[3:5].matrices, whole.matrices[3:5])
 
@@ -148,7 +147,7 @@ def test_fixed_trackers():
     clip = frames(0, 0, 1)
     full = FixedTracker().update(clip)
     assert torch.equal(full.matrices, full_frame_matrix(*SIZE).expand(3, 2, 3))
-    assert full.shot_start.tolist() == [True, False, True] and (full.opacity == 1).all() and full.visible.all()
+    assert (full.opacity == 1).all() and full.visible.all()
     box = box_matrix(30, 20, 60, 55)
     assert torch.equal(FixedTracker(box).update(clip).matrices[2], box)
     assert len(FaceTrack.empty(SIZE)) == 0
