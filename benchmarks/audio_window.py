@@ -84,7 +84,7 @@ def attended(sharpness: float, file: Path | None) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--minutes", type=float, nargs="*", default=[1, 5, 10], help="default: 1 5 10")
+    parser.add_argument("--minutes", type=float, nargs="*", default=[1, 5, 10], help="may be none (default: 1 5 10)")
     parser.add_argument("--windows", type=float, nargs="+", default=[8, 30], help="in seconds (default: 8 30)")
     parser.add_argument("--sharpness", type=float, nargs="+", default=[1, 10, 40], help="default: 1 10 40")
     parser.add_argument("--speech", type=Path, help="recording for the error (default: that of the tests)")
@@ -104,7 +104,8 @@ def main() -> None:
             name = f"{window:g} s" if window else "full"
             rows.append([f"{minutes:g} min", name, f"{found['peak'] / 1e9:.2f} GB", f"{added:.2f} GB"])
             rows[-1].append(f"{found['seconds']:.0f} s")
-    print(table(["audio", "attention", "peak memory", "beyond model and waveform", "CPU time"], rows))
+    if rows:
+        print(table(["audio", "attention", "peak memory", "beyond model and waveform", "CPU time"], rows))
     torch.set_num_threads(arguments.threads)
     rows = [
         [f"{window:g} s", *(f"{error(window, sharpness, arguments.speech):.1%}" for sharpness in arguments.sharpness)]
