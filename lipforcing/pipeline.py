@@ -55,7 +55,7 @@ class Models:
         student: the causal transformer.
         codec: encodes the source's face crops.
         decoder: decodes what the student makes; often a faster codec of the same latent space.
-        audio: features of the speech.
+        audio: features of the speech; None where only features are given, not recordings.
         text: embedded prompt [1, text_len, text_dim].
         crop_size: edge of the square face crop in pixels.
         sigmas: noise levels of the sampler, decreasing, ending with 0.
@@ -64,7 +64,7 @@ class Models:
     student: WanTransformer
     codec: VideoCodec
     decoder: VideoCodec
-    audio: AudioEncoder
+    audio: AudioEncoder | None
     text: Tensor
     crop_size: int
     sigmas: tuple[float, ...] = TWO_STEP
