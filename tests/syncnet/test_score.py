@@ -195,6 +195,14 @@ def test_seconds_have_figures_of_their_own():
     assert (result.per_second[:, 1] > 1).all()
 
 
+def test_a_second_is_twenty_five_windows():
+    rows = torch.full((60, SHIFTS), 9.0)
+    rows[:, 15] = torch.arange(60.0) / 10
+    result = report(rows, LOUD)
+    torch.testing.assert_close(result.per_second[:, 0], 9 - torch.tensor([1.2, 3.7, 5.45]))
+    torch.testing.assert_close(result.per_second[:, 0], result.per_second[:, 1])
+
+
 def test_report_as_plain_values(model, clip):
     world = torch.randn(120, 6, generator=torch.Generator().manual_seed(3))
     result = report(rows_of(world[20:80], world[17:77]), LOUD)
