@@ -112,9 +112,12 @@ def test_video_distance_takes_sixteen_frames_from_the_twentieth_on():
 def alexnet(tmp_path_factory):
     torchvision = pytest.importorskip("torchvision")
     pytest.importorskip("torchmetrics")
-    torch.manual_seed(2)
+    with torch.device("meta"):
+        shapes = {name: value.shape for name, value in torchvision.models.alexnet().features.state_dict().items()}
+    generator = torch.Generator().manual_seed(2)
+    state = {f"features.{name}": 0.05 * torch.randn(shape, generator=generator) for name, shape in shapes.items()}
     path = tmp_path_factory.mktemp("weights") / "alexnet.pth"
-    torch.save(torchvision.models.alexnet(weights=None).state_dict(), path)
+    torch.save(state, path)
     return path
 
 
