@@ -75,11 +75,11 @@ class Wav2Vec2(nn.Module):
         window_seconds: None for attention over the whole recording, as the reference has it. Otherwise
             attention sees windows of this length, of which the middle half is kept (a quarter on either side is
             context), so time and memory per second of audio do not grow with its length. This changes the
-            features. Measured at the published size with random weights on 48 s of speech, root mean square of
-            the change relative to the features' spread: 13, 11, 10 and 8 % for windows of 4, 8, 16 and 30 s.
-            Random weights attend to near and far alike; with queries and keys scaled up so that a row attends
-            to some six others anywhere in the clip it is 46, 43, 38 and 31 %. Not measured with the trained
-            weights, which this repository does not carry.
+            features. Measured at the published size with random weights on 60 s of speech (docs/weights.md), root
+            mean square of the change relative to the features' spread, for windows of 8 and 30 s: 7 and 2 % where
+            rows attend to near and far alike, 28 and 10 % where a row attends to some 100 others anywhere in the
+            clip, 66 and 51 % where it attends to three. Not measured with the trained weights, which this
+            repository does not carry.
         operations: namespace with Linear, Conv1d, GroupNorm and LayerNorm, by default ``torch.nn``.
         device, dtype: passed through to every layer. Computation is in float32, as in the reference, so other
             types need operations that cast on use.
