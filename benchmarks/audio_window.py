@@ -11,7 +11,6 @@ with queries and keys scaled up (it attends to fewer rows; the heading says to h
 
 from __future__ import annotations
 
-# ruff: noqa: T201
 import argparse
 import json
 import math

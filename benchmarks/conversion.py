@@ -8,7 +8,6 @@ it takes no space on disk), converts it in a process of its own and prints a tab
 
 from __future__ import annotations
 
-# ruff: noqa: T201
 import argparse
 import json
 import struct

@@ -10,7 +10,6 @@ SSIM on the mouth mask against the frames of the student as it is published (fp1
 
 from __future__ import annotations
 
-# ruff: noqa: T201
 import argparse
 import os
 import tempfile

@@ -8,7 +8,6 @@ process of its own. Memory and time do not depend on the values.
 
 from __future__ import annotations
 
-# ruff: noqa: T201
 import argparse
 import json
 import tempfile

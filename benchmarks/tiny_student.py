@@ -11,7 +11,6 @@ depends on anything but the seeds below. Needs espeak-ng. An interrupted run goe
 
 from __future__ import annotations
 
-# ruff: noqa: T201
 import argparse
 import json
 from fractions import Fraction

@@ -10,7 +10,6 @@ pairs in which the matching one is higher. Sync-C searches 15 frames either way,
 
 from __future__ import annotations
 
-# ruff: noqa: T201
 import argparse
 from collections.abc import Iterable
 from dataclasses import dataclass, field

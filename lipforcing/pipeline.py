@@ -96,7 +96,7 @@ class Models:
             audio_window: seconds of audio that attention sees at once, None for all (see ``Wav2Vec2``).
 
         Raises:
-            InputError: a file is missing, of another kind or incomplete.
+            InputError: a file is missing, of another kind or incomplete, or two do not belong together.
         """
         network, checkpoint = load_module(student, Kind.STUDENT, device=device, dtype=dtype)
         dtype = next(network.parameters()).dtype
@@ -104,6 +104,11 @@ class Models:
         fast = load_module(decoder, Kind.TAEHV, Kind.WAN_VAE, device=device, dtype=dtype)[0] if decoder else vae
         audio, _ = load_module(audio_encoder, Kind.WAV2VEC2, device=device, dtype=torch.float32)
         audio.window_seconds = audio_window
+        if audio.feature_dim != network.config.audio_dim:
+            raise InputError(
+                f"{audio_encoder} gives {audio.feature_dim} numbers per frame, the student {student} takes "
+                f"{network.config.audio_dim}; use the audio encoder that it was trained with (wav2vec2-base-960h)."
+            )
         prompt = load_text_embedding(text, network.config.text_dim).to(device=device, dtype=dtype)
         return cls(network, vae, fast, audio, prompt, RELEASED_CROP_SIZE, checkpoint.own.schedule or TWO_STEP)
 

@@ -41,6 +41,8 @@ class Golden:
 def goldens_folder() -> Path | None:
     """The folder named by LIPFORCING_GOLDENS, else the copies the tests carry, else the shared ones."""
     named = os.environ.get("LIPFORCING_GOLDENS")
+    if named and not Path(named).is_dir():
+        pytest.exit(f"LIPFORCING_GOLDENS={named}: there is no such folder", returncode=4)  # skipping would look green
     candidates = [Path(named)] if named else [HERE / "data" / "goldens", SHARED / "goldens"]
     return next((folder for folder in candidates if folder.is_dir()), None)
 

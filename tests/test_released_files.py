@@ -56,14 +56,14 @@ def write_student(path: Path, seed: int = 0, prefix: str = "", wrap=lambda tenso
     return path
 
 
-def write_audio_encoder(path: Path, seed: int = 0) -> Path:
+def write_audio_encoder(path: Path, seed: int = 0, config: Wav2Vec2Config = AUDIO) -> Path:
     """Hugging Face's names: a prefix, the positional convolution in two halves, a head for letters."""
-    tensors = random_weights(Kind.WAV2VEC2, AUDIO, seed)
+    tensors = random_weights(Kind.WAV2VEC2, config, seed)
     position = tensors.pop("encoder.pos_conv_embed.conv.weight")
     tensors["encoder.pos_conv_embed.conv.weight_v"] = position
     tensors["encoder.pos_conv_embed.conv.weight_g"] = position.norm(dim=(0, 1), keepdim=True)
     published = {f"wav2vec2.{name}": tensor for name, tensor in tensors.items()}
-    save_file(published | {"lm_head.weight": torch.zeros(32, AUDIO.width)}, path)
+    save_file(published | {"lm_head.weight": torch.zeros(32, config.width)}, path)
     return path
 
 
@@ -204,6 +204,12 @@ def test_swapped_files_are_told_apart(files):
         Models.from_files(**files | {"codec": files["decoder"]})
     with pytest.raises(InputError, match=r"prompt.safetensors is a precomputed text embedding; expected a wav2vec2"):
         Models.from_files(**files | {"audio_encoder": files["text"]})
+
+
+def test_an_ear_of_another_size_is_refused(files, tmp_path):
+    other = write_audio_encoder(tmp_path / "large.safetensors", config=replace(AUDIO, layers=3))
+    with pytest.raises(InputError, match=r"large.safetensors gives 320 numbers per frame, the student .* takes 256"):
+        Models.from_files(**files | {"audio_encoder": other})
 
 
 def test_sizes_and_precision_come_from_the_files(files):
