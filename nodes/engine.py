@@ -50,7 +50,7 @@ def running_models(model, vae, decoder, positive, sigmas, listener: AudioEncoder
     if listener is not None and listener.feature_dim != info.config.audio_dim:
         needed = "nothing" if tiny else "wav2vec2-base-960h (Load Audio Encoder)"
         raise InputError(f"The audio_encoder input does not fit the student {info.name}; connect {needed}.")
-    with models.RunningStudent(model, {codec.patcher, decoder.patcher}) as student:
+    with models.RunningStudent(model, {codec, decoder}) as student:
         text = prompt_of(positive, info.config).to(student.device, student.dtype)
         yield Models(student, codec, decoder, listener, text, info.crop_size, schedule)
 

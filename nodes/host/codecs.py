@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import chain, repeat
 from typing import TYPE_CHECKING, Any
 
 from ...lipforcing.errors import InputError
+from ...lipforcing.timeline import TEMPORAL_FACTOR
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -98,9 +100,12 @@ def _without_padding(layer: nn.Module) -> nn.Module:
 class HostCodec:
     """A `VideoCodec` over weights that the host manages; frames and latents keep the caller's dtype.
 
+    Streams take one latent frame at a time whatever they are given: the same result at a third of the memory.
+
     Attributes:
         patcher: what has to be loaded while streams run.
         crop_size: edge in pixels of the face crops that its models work on.
+        memory: bytes that a stream works in, by the host's own estimate.
     """
 
     def __init__(self, codec: VideoCodec, vae: Any, crop_size: int) -> None:
@@ -109,15 +114,31 @@ class HostCodec:
         self.patcher = vae.patcher
         self.latent_channels, self.spatial_factor = codec.latent_channels, codec.spatial_factor
         self._dtype = vae.vae_dtype
+        edge = crop_size // self.spatial_factor
+        self.memory = max(
+            vae.memory_used_encode((2, 3, 1 + TEMPORAL_FACTOR, crop_size, crop_size), self._dtype),
+            vae.memory_used_decode((1, self.latent_channels, 1, edge, edge), self._dtype),
+        )
 
     def encode_stream(self) -> StreamingEncoder:
-        return self._casting(self.codec.encode_stream())
+        stream = self.codec.encode_stream()
+        sizes = chain([1 + TEMPORAL_FACTOR], repeat(TEMPORAL_FACTOR))
+        return lambda frames: self._piecewise(stream, frames, sizes)
 
     def decode_stream(self, *, clamp: bool = True) -> StreamingDecoder:
-        return self._casting(self.codec.decode_stream(clamp=clamp))
+        stream = self.codec.decode_stream(clamp=clamp)
+        return lambda latents: self._piecewise(stream, latents, repeat(1))
 
-    def _casting(self, stream: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
-        return lambda x: stream(x.to(self._dtype)).to(x.dtype)
+    def _piecewise(self, stream: Callable[[Tensor], Tensor], x: Tensor, sizes: Iterator[int]) -> Tensor:
+        """Give a stream its next input [B, C, T, H, W] in pieces of the next `sizes`."""
+        import torch
+
+        results, start = [], 0
+        while start < x.shape[2]:
+            end = start + next(sizes)
+            results.append(stream(x[:, :, start:end].to(self._dtype)))
+            start = end
+        return torch.cat(results, dim=2).to(x.dtype)
 
 
 def vae_of(codec: nn.Module) -> Any:
@@ -153,6 +174,11 @@ def _vae_class() -> type:
             self.downscale_ratio = (latents_for_frames, factor, factor)
             self.upscale_index_formula = self.downscale_index_formula = (4, factor, factor)
             self.format = comfy.latent_formats.Wan21()
+            # Some hundred numbers per pixel of a frame and its block of four.
+            self.memory_used_encode = lambda shape, dtype: 400 * shape[2] * shape[3] * shape[4] * dtype.itemsize
+            self.memory_used_decode = lambda shape, dtype: self.memory_used_encode(
+                (1, 3, 4 * shape[2], 8 * shape[3], 8 * shape[4]), dtype
+            )
             self.crop_input, self.not_video, self.extra_1d_channel, self.size = True, False, None, None
 
         @torch.inference_mode()

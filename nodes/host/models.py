@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ...lipforcing.models import Conditioning, WanConfig
     from ...lipforcing.models.cache import KVCache
     from ...lipforcing.models.conditioning import TextKV
+    from .codecs import HostCodec
 
 STEP = "lipforcing_step"  # key of `transformer_options` for a step of the causal student
 
@@ -212,10 +213,10 @@ class RunningStudent:
 
     Args:
         patcher: MODEL of ours.
-        beside: patchers that work in turn with it (VAEs) and should stay loaded as well.
+        codecs: what works in turn with it and should stay loaded as well.
     """
 
-    def __init__(self, patcher: Any, beside: Iterable[Any] = ()) -> None:
+    def __init__(self, patcher: Any, codecs: Iterable[HostCodec] = ()) -> None:
         import comfy.model_patcher
 
         self.info = model_info(patcher, "a Lip Forcing student")
@@ -227,7 +228,7 @@ class RunningStudent:
         self.device = patcher.load_device
         self.dtype = patcher.model.get_dtype_inference()
         self._patcher = patcher
-        self._beside = list(beside)
+        self._codecs = list(codecs)
         self._options = comfy.model_patcher.create_model_options_clone(patcher.model_options)
         self._started = False
 
@@ -245,13 +246,25 @@ class RunningStudent:
 
         model = self._patcher.model
         if not self._started:
-            edge = self.info.crop_size // 8
-            memory = model.memory_required([1, 16, 7, edge, edge])  # the window: sink, past chunk, current chunk
-            comfy.model_management.load_models_gpu([self._patcher, *self._beside], memory_required=memory)
+            beside = {codec.patcher for codec in self._codecs}
+            comfy.model_management.load_models_gpu([self._patcher, *beside], memory_required=self._memory())
             comfy.sampler_helpers.prepare_model_patcher(self._patcher, {}, self._options)
             self._patcher.pre_run()
             self._started = True
         return model
+
+    def _memory(self) -> float:
+        """Bytes that a run needs beside the weights: caches, and the largest of what student and codecs work in."""
+        from ...lipforcing.models import RollingKVCache
+        from ...lipforcing.models.config import PATCH
+        from ...lipforcing.timeline import CHUNK_LATENTS
+
+        config, edge = self.config, self.info.crop_size // 8
+        tokens = RollingKVCache.slots * (edge // PATCH) ** 2 + config.text_len
+        caches = 2 * config.num_layers * tokens * config.dim * self.dtype.itemsize
+        # The window: sink, previous chunk, current chunk.
+        student = self._patcher.model.memory_required([1, config.out_dim, 1 + 2 * CHUNK_LATENTS, edge, edge])
+        return caches + max([student, *(codec.memory for codec in self._codecs)])
 
     def _step(self, x: Tensor, sigma: Tensor, step: Callable[[nn.Module, Tensor, Tensor], Tensor]) -> Tensor:
         """Run `step(network, x, sigma)` the way the host runs its models, and return its x0 in float32."""
