@@ -53,7 +53,7 @@ def load_lpips(path: Path, device: torch.device | str = "cpu") -> nn.Module:
     try:
         from torchmetrics.functional.image.lpips import _LPIPS
     except ImportError as error:
-        raise InputError("LPIPS needs torchmetrics; install the extra: pip install 'lipforcing[eval]'.") from error
+        raise InputError("LPIPS needs torchmetrics: pip install torchmetrics.") from error
     state = read_state(path, WANTED)
     network = _LPIPS(net="alex", spatial=True, pnet_rand=True)  # the backbone would be downloaded otherwise
     for name, parameter in network.net.named_parameters():

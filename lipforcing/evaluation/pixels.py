@@ -56,5 +56,5 @@ def _scikit_image():
     try:
         from skimage.metrics import structural_similarity
     except ImportError as error:
-        raise InputError("evaluate needs scikit-image; install the extra: pip install 'lipforcing[eval]'.") from error
+        raise InputError("evaluate needs scikit-image: pip install scikit-image.") from error
     return structural_similarity
