@@ -55,9 +55,7 @@ def load_fid(path: Path, device: torch.device | str = "cpu") -> FidMeasure:
 
         metric = FrechetInceptionDistance(feature=2048, feature_extractor_weights_path=str(path))
     except ImportError as error:  # torchmetrics says so of torch-fidelity only when the metric is made
-        raise InputError(
-            "FID needs two packages: pip install torchmetrics torch-fidelity."
-        ) from error
+        raise InputError("FID needs two packages: pip install torchmetrics torch-fidelity.") from error
     except Exception as error:  # unpickling foreign bytes fails in arbitrary ways
         raise InputError(f"{path} is not the right file; give {INCEPTION}.") from error
     return FidMeasure(metric.to(device))
