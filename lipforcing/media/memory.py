@@ -19,7 +19,7 @@ class MemoryReader:
     """A batch of pictures at a constant frame rate, with the interface of :class:`VideoReader`.
 
     Args:
-        images: [T, H, W, 3 or more] RGB, uint8 or float in [0, 1]; alpha and what follows is left out.
+        images: [T, H, W, C] RGB, uint8 or float in [0, 1]; one or two channels are grey, alpha is left out.
         frame_rate: frames per second.
 
     Raises:
@@ -73,7 +73,8 @@ class MemoryReader:
         return [self._frame(index) for index in range(first, end)]
 
     def _frame(self, index: int) -> Frame:
-        image = self.images[index, ..., :3].cpu()
+        image = self.images[index].cpu()
+        image = image[..., :3] if image.shape[-1] >= 3 else image[..., :1].expand(-1, -1, 3)
         if image.is_floating_point():
             image = image.float().mul(255).round().clamp(0, 255).to(torch.uint8)
         return Frame(image, float(index / self.info.frame_rate), index, index)

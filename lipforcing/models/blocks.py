@@ -15,6 +15,12 @@ KeysValues = tuple[Tensor, Tensor]
 Store = Callable[[Tensor, Tensor], None]
 
 
+def modulation(vectors: int, dim: int, device=None, dtype=None) -> nn.Parameter:
+    """Untrained modulation vectors [1, vectors, dim]."""
+    # No random numbers can be drawn in float8, in which a host may want the weights.
+    return nn.Parameter((torch.randn(1, vectors, dim, device=device) / dim**0.5).to(dtype))
+
+
 class Attention(nn.Module):
     """Projections of multi-head attention; queries and keys are normalised over their full width."""
 
@@ -85,7 +91,7 @@ class Block(nn.Module):
             nn.GELU(approximate="tanh"),
             operations.Linear(config.ffn_dim, config.dim, **factory),
         )
-        self.modulation = nn.Parameter(torch.randn(1, 6, config.dim, **factory) / config.dim**0.5)
+        self.modulation = modulation(6, config.dim, **factory)
 
     def modulate(self, time: Tensor) -> tuple[Tensor, ...]:
         """Six vectors [B, f or 1, 1, dim] from the projected time embedding [B, f or 1, 6, dim]."""
@@ -119,7 +125,7 @@ class Head(nn.Module):
         super().__init__()
         self.norm = operations.LayerNorm(config.dim, eps=config.eps, elementwise_affine=False, **factory)
         self.head = operations.Linear(config.dim, patch_values, **factory)
-        self.modulation = nn.Parameter(torch.randn(1, 2, config.dim, **factory) / config.dim**0.5)
+        self.modulation = modulation(2, config.dim, **factory)
 
     def forward(self, x: Tensor, time: Tensor) -> Tensor:
         """``x`` [B, f, S, dim], ``time`` [B, f or 1, dim] -> [B, f, S, patch_values]."""

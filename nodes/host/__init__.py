@@ -91,10 +91,14 @@ def model_names(category: str) -> list[str]:
 
 
 def model_folder(category: str) -> str:
-    """The first of the host's model folders of `category`: where to tell the user to put a file."""
+    """Where to tell the user to put a file: the host's model folder that is named like `category`, or the first of it.
+
+    `diffusion_models` for example also has the folder `unet` of older hosts.
+    """
     import folder_paths
 
-    return folder_paths.get_folder_paths(category)[0]
+    folders = folder_paths.get_folder_paths(category)
+    return next((folder for folder in folders if os.path.basename(folder) == category), folders[0])
 
 
 def blocked(message: str) -> Any:

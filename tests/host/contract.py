@@ -191,7 +191,7 @@ def check_temp_path(host, folder: Path) -> None:
 
 def check_model_path_and_folder(host, folder: Path) -> None:
     place = Path(host.model_folder("detection"))
-    assert place.name == "detection"
+    assert place.name == "detection" and Path(host.model_folder("diffusion_models")).name == "diffusion_models"
     assert host.model_path("detection", "probe.pth") is None
     (place / "probe.pth").write_bytes(b"x")
     assert host.model_path("detection", "probe.pth") == str(place / "probe.pth")

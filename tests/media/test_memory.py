@@ -20,6 +20,14 @@ def test_reads_like_a_file():
     assert torch.equal(torch.stack([f.image for f in frames]), (images[..., :3] * 255).round().to(torch.uint8))
 
 
+@pytest.mark.parametrize("channels", [1, 2])
+def test_grey_is_spread_over_the_colours(channels):
+    images = torch.rand(2, 4, 6, channels, generator=torch.Generator().manual_seed(0))
+    for image, frame in zip(images, MemoryReader(images, 25)):
+        assert frame.image.shape == (4, 6, 3)
+        assert torch.equal(frame.image[..., 2], (image[..., 0] * 255).round().to(torch.uint8))
+
+
 def test_is_extended_like_a_file():
     images = torch.arange(4, dtype=torch.uint8).view(4, 1, 1, 1).expand(4, 2, 2, 3)
     reader = MemoryReader(images, Fraction(25))
