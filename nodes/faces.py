@@ -233,16 +233,32 @@ class LipForcingComposite(io.ComfyNode):
                         f"There are {len(faces)} faces, but the track is longer; generate faces for this very track."
                     )
                 made = faces[shown : shown + len(groups)].to(host.compute_device()).permute(0, 3, 1, 2) * 2 - 1
+                if frames:
+                    masks += frame_masks(piece)
                 for frame, picture, _ in paste(groups, piece, made):
                     writer.write(picture, frame.time)
                     if frames:
-                        images.append(picture)
-                if frames:
-                    masks.append(frame_masks(piece))
+                        images.append(_as_image(picture, masks[len(images)], track.source, frame))
                 shown += len(groups)
                 progress.step(len(outputs))
         video = host.video_from_file(result)
         if not frames:
             nothing = host.blocked("Turn frames on in Lip Forcing Composite to get images and masks.")
             return io.NodeOutput(video, nothing, nothing)
-        return io.NodeOutput(video, torch.stack(images).float() / 255, torch.cat(masks))
+        return io.NodeOutput(video, torch.stack(images), torch.stack(masks))
+
+
+def _as_image(picture, mask, source, frame):
+    """A finished picture uint8 [H, W, 3] as an image of the batch [H, W, 3].
+
+    Where nothing was pasted (`mask` [H, W] is 0) pixels of an IMAGE `source` stay exactly what they were, eight bits
+    or not.
+    """
+    import torch
+
+    image = picture.float() / 255
+    if not isinstance(source, torch.Tensor):
+        return image
+    before = source[frame.index].to(image)
+    before = before[..., :3] if before.shape[-1] >= 3 else before[..., :1].expand_as(image)
+    return torch.where(mask[..., None] > 0, image, before)

@@ -6,7 +6,7 @@ from . import host, inputs, sockets
 from .conditioning import with_face
 from .engine import check_speech, checked_sigmas, running_models
 from .node_api import io
-from .progress import FrameProgress
+from .progress import FrameProgress, StepProgress
 from .tracked import TrackedVideo
 
 PRESETS = ("two_step", "teacher_grid", "custom")
@@ -52,15 +52,19 @@ class LipForcingConditioning(io.ComfyNode):
 
         from ..lipforcing.faces.mask import latent_mask
         from ..lipforcing.models import Conditioning
-        from ..lipforcing.pipeline import encode_driving
+        from ..lipforcing.pipeline import clock_length, encode_driving
+        from ..lipforcing.timeline import latents_for_frames
         from .host import codecs, models
 
         codec = codecs.codec_of(vae)
         models.load_together([codec.patcher])
         device = host.compute_device()
+        progress, pieces = StepProgress(latents_for_frames(clock_length(track.plan))), []
         with track.frames() as frames, torch.inference_mode():
             crops = crops_of(frames, track, codec.crop_size)
-            pieces = list(encode_driving(codec, crops, device, torch.float32))
+            for piece in encode_driving(codec, crops, device, torch.float32):
+                pieces.append(piece)
+                progress.step(piece[0].shape[2])
         reference, masked = (torch.cat(parts, dim=2) for parts in zip(*pieces))
         edge = codec.crop_size // codec.spatial_factor
         mask = latent_mask(edge, edge).to(device)

@@ -231,6 +231,11 @@ class HostAudioEncoder:
 
     def __call__(self, waveform: Tensor, frames: int) -> Tensor:
         import comfy.model_management
+        import torch
 
         comfy.model_management.load_models_gpu([self._encoder.patcher])
-        return self.network(waveform.to(self._encoder.load_device), frames)
+        rows = []
+        for piece in self.network.stream(waveform.to(self._encoder.load_device), frames):
+            comfy.model_management.throw_exception_if_processing_interrupted()
+            rows.append(piece)
+        return torch.cat(rows)
