@@ -1,4 +1,4 @@
-"""YuNet face detection (kornia's network) with a weight file from disk; nothing is ever downloaded."""
+"""YuNet face detection with a weight file from disk; nothing is ever downloaded."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from kornia.contrib.face_detection import YuNet
-from kornia.geometry.bbox import nms
 
 from ..errors import InputError
 from .landmarks import Face
+from .yunet_network import YuNet
 
 STRIDES = (8, 16, 32, 64)
 PRIOR_SIZES = ((10, 16, 24), (32, 48), (64, 96), (128, 192, 256))
@@ -26,7 +25,7 @@ class YuNetDetector:
     """A :class:`~lipforcing.faces.landmarks.LandmarkDetector` with layout ``yunet5``.
 
     Args:
-        path: weight file in kornia's layout (a pickled state dict, read with ``weights_only``).
+        path: weight file as published by kornia (a pickled state dict, read with ``weights_only``).
         max_side: frames are shrunk until neither side is longer than this; a face should keep 16 pixels.
         min_score: detections below are dropped.
         batch: frames that go through the network at once.
@@ -45,8 +44,7 @@ class YuNetDetector:
         batch: int = 8,
         device: torch.device | str | None = None,
     ) -> None:
-        # The network only: kornia's FaceDetector around it downloads weights when it is built.
-        self.network = YuNet("test", pretrained=False)
+        self.network = YuNet()
         _load_weights(self.network, Path(path))
         self.network.eval().requires_grad_(False).to(device or torch.get_default_device())
         self.max_side = max_side
@@ -63,11 +61,11 @@ class YuNetDetector:
         shrink = min(1.0, self.max_side / max(height, width))
         h, w = max(1, round(height * shrink)), max(1, round(width * shrink))
         pixels = _shrink(frames, (h, w)).to(next(self.network.parameters()).device)
-        # kornia's weights were trained on blue, green, red in 0..255. The network halves its input six times.
+        # The network halves its input six times.
         pixels = F.pad(pixels.flip(1), (0, max(-w % 32, MIN_SIDE - w), 0, max(-h % 32, MIN_SIDE - h)))
-        output = self.network(pixels)
-        scores = (output["conf"][..., 1] * output["iou"][..., 0].clamp(0, 1)).sqrt().cpu()
-        rows = _decode(output["loc"].cpu(), *pixels.shape[-2:])
+        offsets, probability, quality = self.network(pixels)
+        scores = (probability * quality.clamp(0, 1)).sqrt().cpu()
+        rows = _decode(offsets.cpu(), *pixels.shape[-2:])
         # Half-pixel resize: edges map to edges, so pixel centres move by half a pixel before and after scaling.
         scale = torch.tensor([width / w, height / h])
         rows = ((rows.unflatten(-1, (7, 2)) + 0.5) * scale - 0.5).flatten(-2)
@@ -81,9 +79,10 @@ class YuNetDetector:
         keep = scores >= self.min_score / 2
         rows, scores = rows[keep], scores[keep]
         faces = []
-        for best in nms(rows[:, :4], scores, NMS_OVERLAP).tolist() if len(rows) else []:
-            if scores[best] < self.min_score:
-                break
+        left = scores.argsort(descending=True)
+        while len(left) and scores[left[0]] >= self.min_score:
+            best = left[0]
+            left = left[_overlaps(rows[best, :4], rows[left, :4]) < NMS_OVERLAP]
             alike = _overlaps(rows[best, :4], rows[:, :4]) >= NMS_OVERLAP
             row = (scores[alike, None] * rows[alike]).sum(0) / scores[alike].sum()
             faces.append(Face(row[:4], float(scores[best]), row[4:].view(5, 2), "yunet5"))

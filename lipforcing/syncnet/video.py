@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING
 
 import torch
 
 from ..errors import InputError
 from ..faces.landmarks import LandmarkDetector
+from ..faces.selection import FaceChoice
 from ..faces.shots import CutDetector
 from ..media import VideoReader, clock_frames
 from ..timeline import FPS, SAMPLES_PER_FRAME
@@ -27,9 +27,6 @@ from .tracks import (
     square_crop,
     whole_crop,
 )
-
-if TYPE_CHECKING:
-    from ..faces.selection import FaceChoice  # brings kornia, which reading a SyncNet's weights does not need
 
 #: Starts a new pass over the pictures of a video on the 25 fps clock, uint8 [H, W, 3] RGB each.
 Pictures = Callable[[], Iterable[torch.Tensor]]

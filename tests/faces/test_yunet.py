@@ -6,18 +6,18 @@ import pickle
 
 import pytest
 import torch
-from kornia.contrib.face_detection import YuNet
 
 from lipforcing.errors import InputError
 from lipforcing.faces import yunet
 from lipforcing.faces.yunet import YuNetDetector
+from lipforcing.faces.yunet_network import YuNet
 
 
 @pytest.fixture
 def weights(tmp_path):
     torch.manual_seed(0)
     path = tmp_path / "yunet.pth"
-    torch.save(YuNet("test", pretrained=False).state_dict(), path)
+    torch.save(YuNet().state_dict(), path)
     return path
 
 
@@ -56,6 +56,30 @@ def test_a_large_file_is_refused_unread(tmp_path, monkeypatch):
         YuNetDetector(path)
 
 
+def kornias_network() -> torch.nn.Module:
+    """The network as kornia has it, whose place and name depend on the version."""
+    contrib = pytest.importorskip("kornia.contrib.face_detection")
+    return getattr(contrib, "YuNet", None) or contrib.YuFaceDetectNet
+
+
+def test_network_is_that_of_kornia():
+    torch.manual_seed(0)
+    theirs, ours = kornias_network()("test", pretrained=False).eval(), YuNet().eval()
+    for name, value in theirs.state_dict().items():
+        if name.endswith("running_var"):
+            value.uniform_(0.5, 2)
+        elif value.is_floating_point() and "running" in name:
+            value.normal_()
+    ours.load_state_dict(theirs.state_dict())
+    pixels = torch.rand(2, 3, 96, 160) * 255
+    with torch.inference_mode():
+        expected = theirs(pixels)
+        found = ours(pixels)
+    wanted = (expected["loc"], expected["conf"][..., 1], expected["iou"][..., 0])
+    assert all(torch.allclose(a, b, atol=1e-5) for a, b in zip(found, wanted, strict=True))
+    assert found[0].shape == (2, len(yunet._priors(96, 160)), 14)
+
+
 def test_decoding_is_that_of_kornia():
     processors = pytest.importorskip("kornia.models.yunet.processors", reason="older kornia keeps it elsewhere")
     torch.manual_seed(0)
@@ -85,7 +109,7 @@ def test_boxes_of_one_face_are_merged_and_come_back_in_frame_coordinates(weights
             conf = torch.zeros(3, count, 2)
             # Priors of stride 8 come in threes; row 1, columns 1 and 6.
             conf[:, [3 * 9 + 1, 3 * 9 + 2, 3 * 14 + 2], 1] = torch.tensor([0.8, 0.4, 0.9])
-            return {"loc": torch.zeros(3, count, 14), "conf": conf, "iou": torch.ones(3, count, 1)}
+            return torch.zeros(3, count, 14), conf[..., 1], torch.ones(3, count)
 
     monkeypatch.setattr(detector, "network", Network())
     frames = torch.tensor([200, 100, 9], dtype=torch.uint8).expand(3, 60, 128, 3)  # twice the network's input
