@@ -14,6 +14,9 @@ Source = str | os.PathLike | io.BytesIO
 # A playlist can name addresses on the network; only what the user gave is ever opened.
 _LOCAL_ONLY = {"protocol_whitelist": "file"}
 
+# Tags in a foreign encoding must not make a playable file unreadable. PyAV 19 reads them anyhow and refuses the option.
+_ANY_TAGS = {"metadata_errors": "ignore"} if int(av.__version__.partition(".")[0]) < 19 else {}
+
 # Below this many pixels a codec spends more time handing frames between threads than coding them.
 WORTH_THREADS = 400 * 400
 
@@ -42,8 +45,7 @@ def open_media(source: Source) -> av.container.InputContainer:
         if not os.access(target, os.R_OK):
             raise InputError(f"{name} cannot be read; check its permissions.")
     try:
-        # Tags in a foreign encoding must not make a playable file unreadable.
-        return av.open(target, options=dict(_LOCAL_ONLY), metadata_errors="ignore")
+        return av.open(target, options=dict(_LOCAL_ONLY), **_ANY_TAGS)
     except (av.error.FFmpegError, UnicodeDecodeError) as error:
         raise InputError(
             f"{name} is not a media file that FFmpeg can read ({_reason(error)}); "
