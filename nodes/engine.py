@@ -57,11 +57,10 @@ def running_models(model, vae, decoder, positive, sigmas, listener: AudioEncoder
 
 def tiny_student():
     """The tiny student as MODEL."""
-    from ..lipforcing.checkpoints import Kind
     from ..lipforcing.tiny import family
     from .loaders import load_transformer
 
-    return load_transformer(family.weights_path("student"), "default", (Kind.STUDENT,), causal=True)
+    return load_transformer(family.weights_path("student"), "default", causal=True)
 
 
 def check_speech(features: AudioFeatures, config: WanConfig) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from . import host, inputs, sockets
 from .node_api import io
 from .progress import StepProgress
@@ -59,7 +61,6 @@ class LipForcingFaceTrack(io.ComfyNode):
                 ),
                 io.String.Output("summary", display_name="summary", tooltip="What the result consists of, in words."),
             ],
-            hidden=[io.Hidden.unique_id],
         )
 
     @classmethod
@@ -76,8 +77,6 @@ class LipForcingFaceTrack(io.ComfyNode):
         bboxes=None,
         face_detection_model=None,
     ) -> io.NodeOutput:
-        from dataclasses import replace
-
         from ..lipforcing.errors import InputError
         from ..lipforcing.faces.track import FaceTrack
         from ..lipforcing.media import DurationPolicy, extended_frames
@@ -203,7 +202,6 @@ class LipForcingComposite(io.ComfyNode):
                 io.Image.Output("images", tooltip="The finished frames; only with frames turned on."),
                 io.Mask.Output("masks", tooltip="What was pasted, per frame, 0 to 1; only with frames turned on."),
             ],
-            hidden=[io.Hidden.unique_id],
         )
 
     @classmethod

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..lipforcing.errors import InputError
-from . import host, sockets
+from . import host, inputs, sockets
 from .node_api import io
 
 MODELS = "diffusion_models"
@@ -14,17 +14,6 @@ BASE_URL = "https://huggingface.co/Comfy-Org/Wan_2.1_ComfyUI_repackaged"
 ADAPTER_FILE = "omniavatar_ls_14b.pt"
 ADAPTER_URL = STUDENT_URL
 NO_ADAPTER = "none (merged file)"
-
-DTYPES = io.Combo.Input(
-    "weight_dtype",
-    options=["default", "fp8_e4m3fn", "bf16", "fp16", "fp32"],
-    default="default",
-    advanced=True,
-    tooltip=(
-        "Type in which the weights are kept. default: the host decides by file and device. fp8_e4m3fn halves the "
-        "memory of bf16 at some loss; a file converted with lipforcing convert --dtype fp8_e4m3fn loses less."
-    ),
-)
 
 
 def choices(*canonical: str, category: str = MODELS) -> list[str]:
@@ -72,19 +61,18 @@ class LipForcingStudentLoader(io.ComfyNode):
                         "lipforcing convert, or the tiny student, which needs no file."
                     ),
                 ),
-                DTYPES,
+                inputs.weight_dtype(),
             ],
             outputs=[io.Model.Output("student", display_name="model", tooltip="The student.")],
         )
 
     @classmethod
     def execute(cls, model_name: str, weight_dtype: str) -> io.NodeOutput:
-        from ..lipforcing.checkpoints import Kind
         from ..lipforcing.tiny import family
 
         tiny = model_name == sockets.TINY
         path = family.weights_path("student") if tiny else model_file(model_name, STUDENT_URL)
-        return io.NodeOutput(load_transformer(path, weight_dtype, (Kind.STUDENT,), causal=True))
+        return io.NodeOutput(load_transformer(path, weight_dtype, causal=True))
 
 
 class LipForcingTeacherLoader(io.ComfyNode):
@@ -118,28 +106,31 @@ class LipForcingTeacherLoader(io.ComfyNode):
                     default=NO_ADAPTER,
                     tooltip="The OmniAvatar-LS adapter for plain Wan 2.1, merged in float32 while loading.",
                 ),
-                DTYPES,
+                inputs.weight_dtype(),
             ],
             outputs=[io.Model.Output("teacher", display_name="model", tooltip="The teacher.")],
         )
 
     @classmethod
     def execute(cls, model_name: str, adapter_name: str, weight_dtype: str) -> io.NodeOutput:
-        from ..lipforcing.checkpoints import Kind
         from ..lipforcing.tiny import family
 
         tiny = model_name == sockets.TINY
         path = family.weights_path("teacher") if tiny else model_file(model_name, BASE_URL)
         if adapter_name == NO_ADAPTER:
-            return io.NodeOutput(
-                load_transformer(path, weight_dtype, (Kind.TEACHER, Kind.STUDENT, Kind.WAN_BASE), causal=False)
-            )
+            return io.NodeOutput(load_transformer(path, weight_dtype, causal=False))
         adapter = model_file(adapter_name, ADAPTER_URL, otherwise=NO_ADAPTER)
-        return io.NodeOutput(load_transformer(path, weight_dtype, (Kind.WAN_BASE,), causal=False, adapter=adapter))
+        return io.NodeOutput(load_transformer(path, weight_dtype, causal=False, adapter=adapter))
 
 
-def load_transformer(path, weight_dtype: str, kinds: tuple, causal: bool, adapter: str | None = None):
-    """A transformer file, or base and adapter, as the host's MODEL.
+def load_transformer(path, weight_dtype: str, *, causal: bool, adapter: str | None = None):
+    """A student (`causal`) or a teacher as the host's MODEL.
+
+    Args:
+        path: file of the student, of a merged teacher, or with `adapter` of plain Wan 2.1.
+        weight_dtype: see `host.models.load_model`.
+        causal: which of both.
+        adapter: file that makes a teacher of plain Wan 2.1.
 
     Raises:
         InputError: unreadable, of another kind, incomplete, or not belonging together.
@@ -153,7 +144,9 @@ def load_transformer(path, weight_dtype: str, kinds: tuple, causal: bool, adapte
     from ..lipforcing.tiny import family
     from .host import models
 
-    checkpoint = open_checkpoint(path, *kinds)
+    # A teacher merged by others has a student's tensors and says nothing of itself.
+    kinds = (Kind.STUDENT,) if causal else (Kind.TEACHER, Kind.STUDENT, Kind.WAN_BASE)
+    checkpoint = open_checkpoint(path, *([Kind.WAN_BASE] if adapter else kinds))
     if not causal and checkpoint.own.kind == Kind.STUDENT.value:
         raise InputError(f"{checkpoint.file.label} is {checkpoint.describe()}; load it with the student loader.")
     if checkpoint.kind is Kind.WAN_BASE and adapter is None:

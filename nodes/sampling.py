@@ -205,10 +205,10 @@ class LipForcingCausalSampler(io.ComfyNode):
         from ..lipforcing.faces.track import RecordedTracker
         from ..lipforcing.media import clock_frames
         from ..lipforcing.pipeline import clock_length, feature_rows, generate
-        from ..lipforcing.timeline import FPS
+        from ..lipforcing.timeline import FPS, frame_at
 
         progress = FrameProgress(cls.hidden.unique_id, FPS)
-        count = clock_length(track.plan)
+        count = frame_at((track.plan.frames - 1) / float(track.plan.frame_rate)) + 1
         latents, faces = [], []
         with (
             running_models(model, vae, decoder, positive, sigmas) as models,
@@ -216,7 +216,7 @@ class LipForcingCausalSampler(io.ComfyNode):
             torch.inference_mode(),
         ):
             check_speech(audio_features, models.student.config)
-            rows = audio_features.rows(feature_rows(count))
+            rows = audio_features.rows(feature_rows(clock_length(track.plan)))
             done = 0
             for chunk in generate(models, clock_frames(frames), RecordedTracker(track.track), rows, seed):
                 latents.append(chunk.latents.float().cpu())

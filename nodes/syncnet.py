@@ -107,7 +107,6 @@ class LipForcingSyncScore(io.ComfyNode):
                 io.Image.Output("plot", tooltip="Distance over offset, and confidence over time."),
                 io.String.Output("report", tooltip="Everything as JSON: verdict, figures of every face, curves."),
             ],
-            hidden=[io.Hidden.unique_id],
             is_output_node=True,
         )
 

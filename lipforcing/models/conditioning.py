@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 TextKV = list[tuple[Tensor, Tensor]]
-LATENT = 16  # channels of a latent
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +40,8 @@ class Conditioning:
     @classmethod
     def from_channels(cls, channels: Tensor, audio: Tensor, text: TextKV) -> Conditioning:
         """The inverse of ``channels``: conditions of [B, 49, f, h, w], with ``audio`` and ``text`` as above."""
-        reference, mask, masked, sequence = channels.split((LATENT, 1, LATENT, LATENT), dim=1)
+        latent = channels.shape[1] // 3
+        reference, mask, masked, sequence = channels.split((latent, 1, latent, latent), dim=1)
         return cls(reference[:, :, :1], mask[0, 0, 0], masked, sequence, audio, text)
 
     def span(self, start: int, end: int) -> Conditioning:

@@ -79,22 +79,26 @@ def codec_of(vae: Any) -> HostCodec:
 
 def _without_padding(layer: nn.Module) -> nn.Module:
     """The host's causal convolution without its own padding in time: our streams put real frames in front."""
+    from torch import nn
+
+    return _unpadded_class()(layer) if isinstance(layer, nn.Conv3d) else layer
+
+
+@functools.lru_cache(maxsize=1)
+def _unpadded_class() -> type[nn.Module]:
     import comfy.ops
     from torch import nn
 
-    if not isinstance(layer, nn.Conv3d):
-        return layer
-
     class Unpadded(nn.Module):
-        def __init__(self) -> None:
+        def __init__(self, layer: nn.Conv3d) -> None:
             super().__init__()
             self.layer = layer
             self.kernel_size = layer.kernel_size
 
-        def forward(self, x):
+        def forward(self, x: Tensor) -> Tensor:
             return comfy.ops.disable_weight_init.Conv3d.forward(self.layer, x)
 
-    return Unpadded()
+    return Unpadded
 
 
 class HostCodec:

@@ -26,10 +26,8 @@ def close(a, b, tolerance: float = TOLERANCE) -> None:
 
 def tiny_model(part: str = "student", file: str | None = None, dtype: str = "fp32"):
     """The tiny student or teacher as MODEL."""
-    kind = engine("lipforcing.checkpoints").Kind
     path = file or engine("lipforcing.tiny.family").weights_path(part)
-    kinds = (kind.STUDENT,) if part == "student" else (kind.TEACHER, kind.STUDENT)
-    return engine("nodes.loaders").load_transformer(path, dtype, kinds, causal=part == "student")
+    return engine("nodes.loaders").load_transformer(path, dtype, causal=part == "student")
 
 
 def driving(frames: int = 33, seed: int = 0):

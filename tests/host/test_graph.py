@@ -62,6 +62,11 @@ def finished(server):
     return run
 
 
+def test_meter_of_the_sampler_ends_at_its_total(finished):
+    numbers = next(data["output"]["lipforcing_progress"] for data in finished.of("executed") if data["node"] == "6")
+    assert numbers[0][0]["done"] == numbers[0][0]["total"] == 25
+
+
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
 def test_shipped_workflow_runs(server, path):
     run = server.run(tiny_version(json.loads(path.read_text(encoding="utf-8"))))
