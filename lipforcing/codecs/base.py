@@ -5,7 +5,7 @@ stream is compressed alone. A stream is an object created for one run: it holds 
 layers and nothing else, so dropping it frees everything and two runs never share state.
 
     encoder = codec.encode_stream()
-    latents = encoder(frames)          # first call 1 + 4k frames, later calls 4k
+    latents = encoder(frames)          # first call 1 + 4k frames (and the codec's look-ahead), later calls 4k
 
 The factories are not called ``encoder`` and ``decoder`` because the published state dicts give these names to
 the layer stacks.
@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+import torch
 from torch import Tensor
 
 from ..timeline import TEMPORAL_FACTOR, frames_for_latents, latents_for_frames
@@ -30,8 +31,9 @@ class StreamingEncoder(Protocol):
         """Encode the next frames of the stream.
 
         Args:
-            frames: [B, 3, T, H, W] in [-1, 1]; H and W multiples of 8; T = 1 + 4k in the first call, 4k
-                (k >= 1) later. B independent videos may share a call, and then share every call of the stream.
+            frames: [B, 3, T, H, W] in [-1, 1]; H and W multiples of 8; T = 1 + 4k + look_ahead in the first call, 4k
+                (k >= 1) later, so the stream is always ``look_ahead`` frames ahead of its latents; at a video's end the
+                last frame is repeated. B independent videos may share a call, and then share every call of the stream.
 
         Returns:
             [B, 16, t, H/8, W/8], normalised for the diffusion model; t = 1 + k in the first call, k later.
@@ -61,10 +63,17 @@ class StreamingDecoder(Protocol):
 
 
 class VideoCodec(Protocol):
-    """A causal video autoencoder: weights that can start any number of independent streams."""
+    """A causal video autoencoder: weights that can start any number of independent streams.
+
+    Attributes:
+        latent_channels: 16.
+        spatial_factor: 8.
+        look_ahead: video frames beyond those of a latent that its encoder must have seen.
+    """
 
     latent_channels: int
     spatial_factor: int
+    look_ahead: int
 
     def encode_stream(self) -> StreamingEncoder:
         """A fresh stream at its first frame."""
@@ -81,7 +90,12 @@ class VideoCodec(Protocol):
 
 def encode(codec: VideoCodec, video: Tensor) -> Tensor:
     """Encode a whole video in one call, [B, 3, 1 + 4k, H, W] in [-1, 1] to [B, 16, 1 + k, H/8, W/8]."""
-    return codec.encode_stream()(video)
+    return codec.encode_stream()(extended(video, codec.look_ahead))
+
+
+def extended(video: Tensor, frames: int) -> Tensor:
+    """A video [B, 3, T, H, W] with its last frame repeated ``frames`` times behind it."""
+    return torch.cat((video, video[:, :, -1:].expand(-1, -1, frames, -1, -1)), dim=2) if frames else video
 
 
 def decode(codec: VideoCodec, latents: Tensor, *, clamp: bool = True) -> Tensor:
@@ -89,16 +103,18 @@ def decode(codec: VideoCodec, latents: Tensor, *, clamp: bool = True) -> Tensor:
     return codec.decode_stream(clamp=clamp)(latents)
 
 
-def check_frames(frames: Tensor, *, first: bool) -> None:
+def check_frames(frames: Tensor, *, first: bool, look_ahead: int = 0) -> None:
     """Raise ValueError unless ``frames`` may be the next (``first``: the first) call of an encoder stream."""
     if frames.ndim != 5 or frames.shape[1] != 3:
         raise ValueError(f"encoder expects frames [B, 3, T, H, W], got {tuple(frames.shape)}")
     count, height, width = frames.shape[2:]
     if height % SPATIAL_FACTOR or width % SPATIAL_FACTOR:
         raise ValueError(f"frames are {height} x {width}; pad or crop both sides to a multiple of {SPATIAL_FACTOR}")
-    if first and (count < 1 or frames_for_latents(latents_for_frames(count)) != count):
+    own = count - look_ahead
+    if first and (own < 1 or frames_for_latents(latents_for_frames(own)) != own):
+        ahead = f" + {look_ahead}" if look_ahead else ""
         raise ValueError(
-            f"the first call of an encoder stream takes 1 + {TEMPORAL_FACTOR}k frames, got {count}; "
+            f"the first call of an encoder stream takes 1 + {TEMPORAL_FACTOR}k{ahead} frames, got {count}; "
             "pass the first frame together with whole groups of four"
         )
     if not first and (count < 1 or count % TEMPORAL_FACTOR):

@@ -20,9 +20,10 @@ from torch import Tensor
 from ..timeline import TEMPORAL_FACTOR
 from .base import LATENT_CHANNELS, SPATIAL_FACTOR, check_frames, check_latents
 
-# Temporal growth is causal, so the latent that stands for one frame decodes to four, of which the last is that
-# frame; the encoder mirrors this by seeing the first frame four times.
+# Temporal growth is causal, so the latent that stands for one frame decodes to four, of which the last is that frame.
 WARM_UP_FRAMES = TEMPORAL_FACTOR - 1
+# The encoder was trained on whole groups of four from the first frame on, so it is three frames ahead of its latents.
+LOOK_AHEAD = TEMPORAL_FACTOR - 1
 LATENT_LIMIT = 3.0
 
 
@@ -170,6 +171,7 @@ class TAEHV(nn.Module):
     """
 
     spatial_factor = SPATIAL_FACTOR
+    look_ahead = LOOK_AHEAD
 
     def __init__(self, config: TAEHVConfig, *, operations=nn, device=None, dtype=None):
         super().__init__()
@@ -222,11 +224,9 @@ class TAEHVEncoder:
 
     def __call__(self, frames: Tensor) -> Tensor:
         """[B, 3, T, H, W] in [-1, 1] to latents [B, C, t, H/8, W/8]; see ``StreamingEncoder``."""
-        check_frames(frames, first=not self.started)
+        check_frames(frames, first=not self.started, look_ahead=LOOK_AHEAD)
+        self.started = True
         x = (frames.transpose(1, 2) + 1) / 2
-        if not self.started:
-            x = torch.cat([x[:, :1].expand(-1, WARM_UP_FRAMES, -1, -1, -1), x], 1)
-            self.started = True
         return self.stream(F.pixel_unshuffle(x, self.patch_size)).transpose(1, 2)
 
 

@@ -95,6 +95,7 @@ class TinyCodec(nn.Module):
     """
 
     spatial_factor = SPATIAL_FACTOR
+    look_ahead = 0
 
     def __init__(self, config: TinyCodecConfig | None = None, *, operations=nn, device=None, dtype=None) -> None:
         super().__init__()

@@ -280,6 +280,7 @@ class WanVAE(nn.Module):
     """
 
     spatial_factor = SPATIAL_FACTOR
+    look_ahead = 0
 
     def __init__(self, config: WanVAEConfig | None = None, *, operations=nn, device=None, dtype=None):
         super().__init__()
@@ -312,13 +313,14 @@ class WanEncoder:
     def __init__(self, vae: WanVAE):
         self.vae = vae
         self.cache = TemporalCache()
+        self.statistics: tuple[Tensor, Tensor] | None = None  # made once: it is an upload
 
     def __call__(self, frames: Tensor) -> Tensor:
         """[B, 3, T, H, W] in [-1, 1] to latents [B, 16, t, H/8, W/8]; see ``StreamingEncoder``."""
         check_frames(frames, first=not self.cache.started)
         moments = self.vae.conv1(self.vae.encoder(frames, self.cache))
         self.cache.started = True
-        mean, std = latent_statistics(moments)
+        self.statistics = mean, std = self.statistics or latent_statistics(moments)
         return (moments[:, : self.vae.latent_channels] - mean) / std
 
 
@@ -329,11 +331,12 @@ class WanDecoder:
         self.vae = vae
         self.clamp = clamp
         self.cache = TemporalCache()
+        self.statistics: tuple[Tensor, Tensor] | None = None  # made once: it is an upload
 
     def __call__(self, latents: Tensor) -> Tensor:
         """[B, 16, t, h, w] to frames [B, 3, T, 8h, 8w] in [-1, 1]; see ``StreamingDecoder``."""
         check_latents(latents, self.vae.latent_channels)
-        mean, std = latent_statistics(latents)
+        self.statistics = mean, std = self.statistics or latent_statistics(latents)
         frames = self.vae.decoder(self.vae.conv2(latents * std + mean), self.cache)
         self.cache.started = True
         return frames.clamp(-1, 1) if self.clamp else frames

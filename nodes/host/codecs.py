@@ -102,7 +102,7 @@ def _unpadded_class() -> type[nn.Module]:
 
 
 class HostCodec:
-    """A `VideoCodec` over weights that the host manages; frames and latents keep the caller's dtype.
+    """A `VideoCodec` over weights that the host manages; frames and latents keep the caller's dtype and device.
 
     Streams take one latent frame at a time whatever they are given: the same result at a third of the memory.
 
@@ -117,6 +117,7 @@ class HostCodec:
         self.crop_size = crop_size
         self.patcher = vae.patcher
         self.latent_channels, self.spatial_factor = codec.latent_channels, codec.spatial_factor
+        self.look_ahead = codec.look_ahead
         self._dtype = vae.vae_dtype
         edge = crop_size // self.spatial_factor
         self.memory = max(
@@ -126,7 +127,7 @@ class HostCodec:
 
     def encode_stream(self) -> StreamingEncoder:
         stream = self.codec.encode_stream()
-        sizes = chain([1 + TEMPORAL_FACTOR], repeat(TEMPORAL_FACTOR))
+        sizes = chain([1 + TEMPORAL_FACTOR + self.look_ahead], repeat(TEMPORAL_FACTOR))
         return lambda frames: self._piecewise(stream, frames, sizes)
 
     def decode_stream(self, *, clamp: bool = True) -> StreamingDecoder:
@@ -140,9 +141,10 @@ class HostCodec:
         results, start = [], 0
         while start < x.shape[2]:
             end = start + next(sizes)
-            results.append(stream(x[:, :, start:end].to(self._dtype)))
+            # A flag of the host may keep VAEs on another device than the student.
+            results.append(stream(x[:, :, start:end].to(self.patcher.load_device, self._dtype)))
             start = end
-        return torch.cat(results, dim=2).to(x.dtype)
+        return torch.cat(results, dim=2).to(x)
 
 
 def vae_of(codec: nn.Module) -> Any:
