@@ -59,6 +59,8 @@ class LipForcingSyncNetLoader(io.ComfyNode):
 
     @classmethod
     def execute(cls, model_name: str) -> io.NodeOutput:
+        import torch
+
         from ..lipforcing.checkpoints import Kind, load_module
         from ..lipforcing.tiny import family
         from .host import models
@@ -66,7 +68,8 @@ class LipForcingSyncNetLoader(io.ComfyNode):
         if model_name == sockets.TINY:
             network = family.load("syncnet")
         else:
-            network, _ = load_module(model_file(model_name, SYNCNET_URL, FOLDER), Kind.SYNCNET)
+            file = model_file(model_name, SYNCNET_URL, FOLDER)
+            network, _ = load_module(file, Kind.SYNCNET, dtype=torch.float32)  # distances of half precision are coarse
         return io.NodeOutput(LoadedSyncNet(network, models.patcher_of(network)))
 
 

@@ -90,6 +90,13 @@ def load_models(arguments: argparse.Namespace, device: torch.device):
         "--text-embeds": arguments.text_embeds,
     }
     if not any(parts.values()):
+        released = {
+            "--decoder": arguments.decoder,
+            "--audio-window": arguments.audio_window,
+            "--dtype": DTYPES[arguments.dtype],
+        }
+        if unused := [option for option, value in released.items() if value is not None]:
+            raise InputError(f"The tiny model takes no {' and no '.join(unused)}; these are for a released student.")
         return family.models(device, None if arguments.model == "tiny" else arguments.model)
     if missing := [option for option, path in parts.items() if path is None]:
         raise InputError(f"A released student also needs {' and '.join(missing)}; give these files too.")
