@@ -25,7 +25,7 @@ from lipforcing.checkpoints import convert
 from lipforcing.codecs.base import decode
 from lipforcing.faces.mask import pixel_mask
 from lipforcing.pipeline import Models, generate_latents
-from lipforcing.sampling.causal import ChunkNoise
+from lipforcing.sampling.noise import NoiseKey
 from lipforcing.timeline import chunk_frames_span, chunks_for_frames
 from lipforcing.tiny import family
 from lipforcing.tiny.faces import Identity, render, sample_head
@@ -70,7 +70,7 @@ def dub(models: Models, clip: Utterance) -> Tensor:
     """Generated crops uint8 [T, S, S, 3]."""
     spans = [chunk_frames_span(chunk) for chunk in range(chunks_for_frames(len(clip.crops)))]
     features = models.audio(clip.waveform, len(clip.crops))
-    pieces = generate_latents(models, (clip.crops[a:b] for a, b in spans), features, ChunkNoise(1))
+    pieces = generate_latents(models, (clip.crops[a:b] for a, b in spans), features, NoiseKey(1))
     faces = decode(models.decoder, torch.cat(list(pieces), dim=2))[0].transpose(0, 1)
     return ((faces + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1)
 

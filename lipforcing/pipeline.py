@@ -39,8 +39,10 @@ from .media import (
     clock_frames,
     extended_frames,
 )
-from .models import CausalStream, Conditioning, WanTransformer
-from .sampling.causal import ChunkNoise, sample_causal
+from .models import Conditioning
+from .models.conditioning import planes
+from .sampling.causal import CausalStream, NetworkStudent, Student, sample_causal
+from .sampling.noise import NoiseKey
 from .sampling.schedules import TWO_STEP
 from .timeline import chunk_frames_span, chunks_for_frames, frames_for_chunks, frames_for_samples
 
@@ -61,7 +63,7 @@ class Models:
         sigmas: noise levels of the sampler, decreasing, ending with 0.
     """
 
-    student: WanTransformer
+    student: Student
     codec: VideoCodec
     decoder: VideoCodec
     audio: AudioEncoder | None
@@ -110,7 +112,13 @@ class Models:
                 f"{network.config.audio_dim}; use the audio encoder that it was trained with (wav2vec2-base-960h)."
             )
         prompt = load_text_embedding(text, network.config.text_dim).to(device=device, dtype=dtype)
-        return cls(network, vae, fast, audio, prompt, RELEASED_CROP_SIZE, checkpoint.own.schedule or TWO_STEP)
+        if prompt.shape[1] > network.config.text_len:
+            raise InputError(
+                f"{text} is a prompt of {prompt.shape[1]} tokens, {network.config.text_len} fit the student; shorten it."
+            )
+        return cls(
+            NetworkStudent(network), vae, fast, audio, prompt, RELEASED_CROP_SIZE, checkpoint.own.schedule or TWO_STEP
+        )
 
     @property
     def device(self) -> torch.device:
@@ -196,33 +204,34 @@ def pack_audio(models: Models, features: Tensor) -> Iterator[Tensor]:
         # frames whatever the clip's length.
         piece = rows[start:end]
         missing = rows[-1:].expand(end - start - len(piece), -1)
-        yield models.student.embed_audio(torch.cat((piece, missing))[None], first=start == 0)
+        yield models.student.embed_audio(torch.cat((piece, missing))[None])
 
 
-def generate_latents(models: Models, crops: Iterable[Tensor], features: Tensor, noise: ChunkNoise) -> Iterator[Tensor]:
+def generate_latents(models: Models, crops: Iterable[Tensor], features: Tensor, noise: NoiseKey) -> Iterator[Tensor]:
     """Re-render the mouths of a stream of aligned face crops: of one shot, with nothing before it.
 
     Args:
         models: see ``Models``.
         crops: per chunk [T, 3, S, S] in [-1, 1], T = 9 in the first chunk and 12 in every other.
         features: of the speech from the first crop on, [V, D].
-        noise: draws what is needed.
+        noise: whose noise is used.
 
     Yields:
         per chunk the clean latents [1, 16, 3, S / 8, S / 8].
     """
     text = models.student.embed_text(models.text)
-    size = models.crop_size
-    mouth_mask = latent_mask(size // 8, size // 8).to(device=models.device, dtype=models.dtype)
+    edge = models.crop_size // 8
+    mouth_mask = latent_mask(edge, edge).to(device=models.device, dtype=models.dtype)[None, None, None]
 
     def conditions() -> Iterator[Conditioning]:
         ref_latent = None
         driving = encode_driving(models.codec, crops, models.device, models.dtype)
         for (reference, masked), audio in zip(driving, pack_audio(models, features)):
             ref_latent = reference[:, :, :1] if ref_latent is None else ref_latent
-            yield Conditioning(ref_latent, mouth_mask, masked, reference, audio, text)
+            yield Conditioning(planes(ref_latent, mouth_mask, masked, reference), audio, text)
 
-    return sample_causal(CausalStream(models.student), conditions(), noise, models.sigmas)
+    stream = CausalStream(models.student, mouth_mask, models.sigmas)
+    return sample_causal(stream, conditions(), noise, models.sigmas)
 
 
 def encode_driving(
@@ -239,11 +248,26 @@ def encode_driving(
         per piece the latents of the clip and those of the masked clip, each [1, 16, t, S / 8, S / 8].
     """
     encoder = codec.encode_stream()
-    for piece in crops:
+    for piece in ahead(crops, codec.look_ahead):
         video = piece.to(device=device, dtype=dtype).transpose(0, 1)
         keep = (~pixel_mask(*video.shape[-2:])).to(video)
         reference, masked = encoder(torch.stack((video, video * keep))).split(1)
         yield reference, masked
+
+
+def ahead(pieces: Iterable[Tensor], frames: int) -> Iterator[Tensor]:
+    """Pieces [T, ...] of a clip cut anew so that they run ``frames`` ahead; the clip's last frame is repeated."""
+    if not frames:
+        yield from pieces
+        return
+    held = None
+    for piece in pieces:
+        if held is not None:
+            yield torch.cat((held, piece[:frames]))
+            piece = piece[frames:]
+        held = piece
+    if held is not None:
+        yield torch.cat((held, held[-1:].expand(frames, *held.shape[1:])))
 
 
 @dataclass(frozen=True)
@@ -276,15 +300,15 @@ def generate(
         features: of the speech, [V, D], see ``feature_rows``.
         seed: of the noise.
     """
-    noise, start = ChunkNoise(seed), 0
+    start = 0
     for shot in shots(groups):
-        for chunk in _generate_shot(models, shot, tracker, features[start:], noise):
+        for chunk in _generate_shot(models, shot, tracker, features[start:], NoiseKey(seed, start)):
             yield chunk
             start += len(chunk.source.groups)
 
 
 def _generate_shot(
-    models: Models, groups: Iterable[ClockGroup], tracker: Tracker, features: Tensor, noise: ChunkNoise
+    models: Models, groups: Iterable[ClockGroup], tracker: Tracker, features: Tensor, noise: NoiseKey
 ) -> Iterator[GeneratedChunk]:
     waiting: deque[FaceChunk] = deque()
 

@@ -51,7 +51,7 @@ class LipForcingConditioning(io.ComfyNode):
         import torch
 
         from ..lipforcing.faces.mask import latent_mask
-        from ..lipforcing.models import Conditioning
+        from ..lipforcing.models.conditioning import planes
         from ..lipforcing.pipeline import clock_length, encode_driving
         from ..lipforcing.timeline import latents_for_frames
         from .host import codecs, models
@@ -67,9 +67,8 @@ class LipForcingConditioning(io.ComfyNode):
                 progress.step(piece[0].shape[2])
         reference, masked = (torch.cat(parts, dim=2) for parts in zip(*pieces))
         edge = codec.crop_size // codec.spatial_factor
-        mask = latent_mask(edge, edge).to(device)
-        whole = Conditioning(reference[:, :, :1], mask, masked, reference, audio=None, text=None)
-        channels = host.intermediate(whole.channels())
+        mask = latent_mask(edge, edge).to(reference)[None, None, None]
+        channels = host.intermediate(planes(reference[:, :, :1], mask, masked, reference))
         features = audio_features.rows(4 * reference.shape[2] - 3)[None].cpu()
         latent = {"samples": torch.zeros_like(channels[:, : codec.latent_channels])}
         return io.NodeOutput(

@@ -5,22 +5,43 @@ The network itself is held to the reference in tests/models; here it is what rea
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 
 import pytest
 import torch
 
-from lipforcing import pipeline
 from lipforcing.faces.mask import latent_mask, pixel_mask
 from lipforcing.faces.track import FixedTracker
 from lipforcing.media import Audio, VideoReader, VideoWriter
-from lipforcing.models import Conditioning
+from lipforcing.models import Conditioning, Inputs
 from lipforcing.pipeline import Models, generate_latents, sync_file
-from lipforcing.sampling.causal import ChunkNoise
+from lipforcing.sampling.causal import Student
+from lipforcing.sampling.noise import NoiseKey
 from lipforcing.tiny import family
 
 SIZE = family.CROP_SIZE
 CHUNKS = (9, 12)
+
+
+class Recording:
+    """A student that keeps what it is asked and answers at once."""
+
+    def __init__(self, student: Student) -> None:
+        self.config, self.geometry = student.config, student.geometry
+        self.embed_text, self.embed_times, self.cache_write = student.embed_text, student.embed_times, lambda *_: None
+        self.pack = student.embed_audio
+        self.features: list[torch.Tensor] = []
+        self.conditions: list[Conditioning] = []
+
+    def embed_audio(self, features):
+        self.features.append(features)
+        return self.pack(features)
+
+    def x0(self, x_t, sigma, time, conditioning, window):
+        if not any(conditioning is known for known in self.conditions):
+            self.conditions.append(conditioning)
+        return x_t
 
 
 @pytest.fixture(scope="module")
@@ -37,12 +58,19 @@ def crops() -> torch.Tensor:
 
 
 @pytest.fixture
-def seen(models, crops, monkeypatch) -> list[Conditioning]:
-    """Conditions of every chunk, on their way to the sampler."""
-    monkeypatch.setattr(pipeline, "sample_causal", lambda stream, conditions, noise, sigmas: conditions)
+def seen(models, crops) -> list[Conditioning]:
+    """Conditions of every chunk."""
     features = torch.randn(sum(CHUNKS), models.audio.feature_dim, generator=torch.Generator().manual_seed(1))
+    recording = Recording(models.student)
     with torch.inference_mode():
-        return list(generate_latents(models, crops.split(CHUNKS), features, ChunkNoise(0)))
+        list(generate_latents(replace(models, student=recording), crops.split(CHUNKS), features, NoiseKey(0)))
+    assert len(recording.conditions) == len(CHUNKS)
+    return recording.conditions
+
+
+def inputs_of(conditions: Conditioning) -> Inputs:
+    """The conditioning channels taken apart."""
+    return Inputs.from_channels(conditions.planes, None, None)
 
 
 def encoded(models, crops, mouth_value=None) -> torch.Tensor:
@@ -57,21 +85,23 @@ def encoded(models, crops, mouth_value=None) -> torch.Tensor:
 def test_mask_is_one_where_the_mouth_is_generated(seen):
     rows = SIZE // 8
     for conditions in seen:
-        assert torch.equal(conditions.mouth_mask, latent_mask(rows, rows).float())
-        assert conditions.mouth_mask[: rows // 4].sum() == 0  # forehead
-        assert conditions.mouth_mask[rows // 2 : 3 * rows // 4, rows // 2].all()  # mouth
+        mask = inputs_of(conditions).mouth_mask[0, 0, 0]
+        assert torch.equal(mask, latent_mask(rows, rows).float())
+        assert mask[: rows // 4].sum() == 0  # forehead
+        assert mask[rows // 2 : 3 * rows // 4, rows // 2].all()  # mouth
 
 
 def test_reference_is_the_clip_and_masked_is_the_clip_with_a_grey_mouth(models, crops, seen):
     for name, mouth in (("ref_sequence", None), ("masked_video", 0.0)):
-        found = torch.cat([getattr(conditions, name) for conditions in seen], dim=2)
+        found = torch.cat([getattr(inputs_of(conditions), name) for conditions in seen], dim=2)
         torch.testing.assert_close(found, encoded(models, crops, mouth), rtol=0, atol=1e-4)
     assert (encoded(models, crops) - encoded(models, crops, 0.0)).abs().mean() > 0.05
 
 
 def test_reference_latent_is_the_first_of_the_clip(models, crops, seen):
     for conditions in seen:
-        torch.testing.assert_close(conditions.ref_latent, encoded(models, crops)[:, :, :1], rtol=0, atol=1e-4)
+        found = inputs_of(conditions).ref_latent
+        torch.testing.assert_close(found, encoded(models, crops)[:, :, :1], rtol=0, atol=1e-4)
 
 
 def test_every_chunk_gets_its_own_audio(models, seen):
@@ -81,7 +111,7 @@ def test_every_chunk_gets_its_own_audio(models, seen):
     torch.testing.assert_close(torch.cat([conditions.audio for conditions in seen], dim=1), whole, rtol=0, atol=1e-4)
 
 
-def test_audio_row_belongs_to_the_frame_of_its_time(models, tmp_path, monkeypatch):
+def test_audio_row_belongs_to_the_frame_of_its_time(models, tmp_path):
     """A click in one frame's time is in that frame's row of the features that reach the network."""
     frame, frames = 14, 25
     waveform = torch.zeros(1, 16_000)
@@ -89,18 +119,11 @@ def test_audio_row_belongs_to_the_frame_of_its_time(models, tmp_path, monkeypatc
     with VideoWriter(tmp_path / "in.mkv", 32, 32, Fraction(25)) as writer:
         for n in range(frames):
             writer.write(torch.full((32, 32, 3), 9 * n, dtype=torch.uint8), n / 25)
-    packed = []
-
-    class Stop(Exception):
-        pass
-
-    def pack(_models, features):
-        packed.append(features)
-        raise Stop
-
-    monkeypatch.setattr(pipeline, "pack_audio", pack)
-    with VideoReader(tmp_path / "in.mkv") as video, pytest.raises(Stop):
-        sync_file(models, video, Audio(waveform, 16_000), tmp_path / "out.mkv", FixedTracker())
-    quiet = models.audio(torch.zeros(16_000), len(packed[0]))
-    changed = (packed[0] - quiet).abs().sum(1)
+    recording = Recording(models.student)
+    with VideoReader(tmp_path / "in.mkv") as video:
+        heard = replace(models, student=recording)
+        sync_file(heard, video, Audio(waveform, 16_000), tmp_path / "out.mkv", FixedTracker())
+    rows = torch.cat(recording.features, dim=1)[0]
+    quiet = models.audio(torch.zeros(16_000), len(rows))
+    changed = (rows - quiet).abs().sum(1)
     assert changed.argmax() == frame and not changed[: frame - 2].any() and not changed[frame + 3 :].any()

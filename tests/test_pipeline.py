@@ -17,7 +17,8 @@ from lipforcing.faces.track import FaceTracker, FixedTracker
 from lipforcing.media import Audio, DurationPolicy, Frame, VideoReader, VideoWriter, clock_frames
 from lipforcing.models import WanConfig, WanTransformer
 from lipforcing.pipeline import Models, SyncOptions, face_chunks, generate, generate_latents, shots, sync_file
-from lipforcing.sampling.causal import ChunkNoise
+from lipforcing.sampling.causal import NetworkStudent
+from lipforcing.sampling.noise import NoiseKey
 
 RATE = 16_000
 
@@ -39,7 +40,7 @@ def models() -> Models:
     config = WanConfig(24, 32, 2, 4, text_dim=4, text_len=1, freq_dim=16, audio_dim=2, audio_hidden=4)
     student = WanTransformer(config).requires_grad_(False).eval()
     codec = TinyCodec(TinyCodecConfig(width=8, blocks=1, smooth_width=4)).requires_grad_(False).eval()
-    return Models(student, codec, codec, Loudness(), torch.zeros(1, 1, 4), 32)
+    return Models(NetworkStudent(student), codec, codec, Loudness(), torch.zeros(1, 1, 4), 32)
 
 
 def make_video(path, times, size=(64, 48), rate=Fraction(25)):
@@ -165,15 +166,12 @@ def test_the_clock_is_cut_into_shots():
 
 
 def test_a_shot_knows_nothing_of_the_one_before(models):
-    """After a cut the frames are those of the shot alone, made with the noise that is next."""
+    """After a cut the frames are those of the shot alone, made with the noise of its first frame."""
     second = frames_of((2, 15))
     features = torch.rand(60, 2, generator=torch.Generator().manual_seed(5))
     with torch.inference_mode():
         both = list(generate(models, clock_frames(frames_of((1, 14), (2, 15))), FixedTracker(), features, 3))
-        noise = ChunkNoise(3)
-        for chunk in both[:2]:  # of the first shot: noise for its two steps
-            noise.like(chunk.latents), noise.like(chunk.latents)
         crops = [chunk.crops for chunk in face_chunks(clock_frames(second), FixedTracker(), models.crop_size)]
-        alone = list(generate_latents(models, crops, features[14:], noise))
+        alone = list(generate_latents(models, crops, features[14:], NoiseKey(3, 14)))
     assert [len(chunk.faces) for chunk in both] == [9, 5, 9, 6]
     assert all(torch.equal(chunk.latents, latents) for chunk, latents in zip(both[2:], alone, strict=True))

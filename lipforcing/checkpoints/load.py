@@ -143,7 +143,7 @@ def load_into(
 
 
 def load_text_embedding(path: str | Path, width: int = 4096) -> Tensor:
-    """A precomputed prompt, [1, positions, width] in the file's dtype (fact sheet 6.2): a tensor or a dict with one.
+    """A precomputed prompt [1, n, width] in the file's dtype, without the zeros that pad it (docs/model.md, Text).
 
     Raises:
         InputError: the file holds something else or another width.
@@ -156,7 +156,9 @@ def load_text_embedding(path: str | Path, width: int = 4096) -> Tensor:
             f"{weights.label} is a text embedding of width {shape[-1]}, but the model takes {width}; "
             "encode the prompt with UMT5-XXL"
         )
-    return weights.rows(name, 0, shape[0]).view(1, *shape[-2:])
+    text = weights.rows(name, 0, shape[0]).view(1, *shape[-2:])
+    used = (text != 0).any(-1)[0].nonzero()
+    return text[:, : int(used.max()) + 1 if len(used) else 1]
 
 
 def _converted(tensor: Tensor, device: torch.device | str | None, dtype: torch.dtype | None) -> Tensor:

@@ -1,9 +1,24 @@
 """The Wan-family transformer of Lip Forcing: bidirectional teacher and causal student over the same parameters."""
 
-from .cache import FullKVCache, RollingKVCache
-from .causal import CausalStream
-from .conditioning import Conditioning
+from .conditioning import Conditioning, Inputs, Text
 from .config import WanConfig
+from .rotary import Geometry
+from .timestep import TimeEmbedding, TimeTable
 from .transformer import WanTransformer
+from .window import Merged, Past, Rolling, StaticRolling, static_pasts
 
-__all__ = ["CausalStream", "Conditioning", "FullKVCache", "RollingKVCache", "WanConfig", "WanTransformer"]
+__all__ = [
+    "Conditioning",
+    "Geometry",
+    "Inputs",
+    "Merged",
+    "Past",
+    "Rolling",
+    "StaticRolling",
+    "Text",
+    "TimeEmbedding",
+    "TimeTable",
+    "WanConfig",
+    "WanTransformer",
+    "static_pasts",
+]

@@ -1,33 +1,39 @@
-"""Attention back-ends. Sequences are [B, tokens, heads, head_dim]; nothing is ever masked."""
+"""Attention back-ends: functions of q, k, v, each [B, tokens, heads, head_dim], and of a bias over the keys.
+
+Nothing is ever masked. ``bias`` [keys], or None, is added to the scores of every query; scale 1 / sqrt(head_dim).
+"""
 
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable
+from typing import Protocol
 
 import torch.nn.functional as F
 from torch import Tensor
 
-AttentionFunction = Callable[[Tensor, Tensor, Tensor], Tensor]
+
+class AttentionFunction(Protocol):
+    """What a network attends with."""
+
+    def __call__(self, q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None = None) -> Tensor: ...
 
 
-def sdpa_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    """PyTorch's fused attention; scale 1 / sqrt(head_dim)."""
-    return F.scaled_dot_product_attention(q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2)).transpose(1, 2)
+def sdpa_attention(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None = None) -> Tensor:
+    """PyTorch's fused attention."""
+    q, k, v = (x.transpose(1, 2) for x in (q, k, v))
+    mask = None if bias is None else bias.expand(1, 1, 1, -1)
+    return F.scaled_dot_product_attention(q, k, v, attn_mask=mask).transpose(1, 2)
 
 
-def xformers_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    """xformers' memory-efficient attention (CUDA only)."""
+def xformers_attention(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None = None) -> Tensor:
+    """xformers' memory-efficient attention where it can work: on CUDA devices, without a bias."""
     from xformers.ops import memory_efficient_attention
 
+    if bias is not None or not q.is_cuda:
+        return sdpa_attention(q, k, v, bias)
     return memory_efficient_attention(q, k, v)
 
 
-def default_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    """xformers where it is installed and the tensors are on a CUDA device, else PyTorch's own."""
-    backend = xformers_attention if q.is_cuda and _has_xformers() else sdpa_attention
-    return backend(q, k, v)
-
-
-def _has_xformers() -> bool:
-    return importlib.util.find_spec("xformers") is not None
+def best_attention() -> AttentionFunction:
+    """xformers where it is installed, else PyTorch's own: looked up when a network is made, not when it runs."""
+    return sdpa_attention if importlib.util.find_spec("xformers") is None else xformers_attention

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor, nn
 
 from .attention import AttentionFunction
 from .config import WanConfig
-from .rotary import Rotary
-
-KeysValues = tuple[Tensor, Tensor]
-Store = Callable[[Tensor, Tensor], None]
+from .window import KeysValues, LayerWindow
 
 
 def modulation(vectors: int, dim: int, device=None, dtype=None) -> nn.Parameter:
     """Untrained modulation vectors [1, vectors, dim]."""
     # No random numbers can be drawn in float8, in which a host may want the weights.
     return nn.Parameter((torch.randn(1, vectors, dim, device=device) / dim**0.5).to(dtype))
+
+
+def modulated(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
+    """``x (1 + scale) + shift``, rounded once: in half precision a residual stream feels every rounding."""
+    return torch.addcmul(shift, x, 1 + scale)
 
 
 class Attention(nn.Module):
@@ -46,28 +46,20 @@ class Attention(nn.Module):
 
 
 class SelfAttention(Attention):
-    """Attention among the tokens of a span, and to the cached past where there is one."""
+    """Attention among the tokens of a span, and to the past that its window shows."""
 
-    def forward(self, x: Tensor, rotary: Rotary, past: KeysValues | None = None, store: Store | None = None) -> Tensor:
-        """Attend from ``x`` [B, N, dim] to itself and to ``past`` keys (already rotated) and values.
-
-        ``store`` is called with the span's own keys, before rotation, and values.
-        """
-        own_keys, own_values = self.keys_values(x)
-        k, v = rotary(own_keys), own_values
-        if past is not None:
-            k, v = torch.cat((past[0], k), dim=1), torch.cat((past[1], v), dim=1)
-        attended = self.attention(rotary(self.queries(x)), k, v)
-        if store is not None:  # only now: the cache may overwrite the very slots that ``past`` shows
-            store(own_keys, own_values)
-        return self.o(attended.flatten(2))
+    def forward(self, x: Tensor, window: LayerWindow) -> tuple[Tensor, KeysValues]:
+        """Attend from ``x`` [B, N, dim]; also gives the span's own keys, before rotation, and values."""
+        own = self.keys_values(x)
+        attended = window.attend(self.attention, self.queries(x), *own)
+        return self.o(attended.flatten(2)), own
 
 
 class CrossAttention(Attention):
     """Attention from video tokens to all text positions, padding included; nothing is rotated."""
 
-    def forward(self, x: Tensor, text: KeysValues) -> Tensor:
-        """Attend from ``x`` [B, N, dim] to text keys and values [B, text_len, heads, head_dim]."""
+    def forward(self, x: Tensor, text: tuple[Tensor, Tensor, Tensor | None]) -> Tensor:
+        """Attend from ``x`` [B, N, dim] to text keys and values [B, n, heads, head_dim] with a bias [n] or None."""
         return self.o(self.attention(self.queries(x), *text).flatten(2))
 
 
@@ -75,8 +67,11 @@ class Block(nn.Module):
     """Self-attention, cross-attention and feed-forward with adaptive layer norm (AdaLN).
 
     The six modulation vectors are, in order: shift, scale, gate of self-attention; shift, scale, gate of the
-    feed-forward. Cross-attention has an affine norm and no gate.
+    feed-forward. Cross-attention has an affine norm and no gate. Whatever a network asks of a block is one of
+    ``METHODS``, so that a block can be sharded or compiled as a unit.
     """
+
+    METHODS = ("forward", "keys_values", "text_keys_values")
 
     def __init__(self, config: WanConfig, attention: AttentionFunction, operations, **factory) -> None:
         super().__init__()
@@ -93,29 +88,42 @@ class Block(nn.Module):
         )
         self.modulation = modulation(6, config.dim, **factory)
 
-    def modulate(self, time: Tensor) -> tuple[Tensor, ...]:
-        """Six vectors [B, f or 1, 1, dim] from the projected time embedding [B, f or 1, 6, dim]."""
-        return (self.modulation.to(time)[None] + time).unsqueeze(3).unbind(2)
+    def _modulate(self, six: Tensor) -> tuple[Tensor, ...]:
+        """Six vectors [B or 1, f or 1, 1, dim] from the projected time embedding [B or 1, f or 1, 6, dim]."""
+        return (self.modulation.to(six)[None] + six).unsqueeze(3).unbind(2)
 
-    def attention_input(self, x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
+    def _attention_input(self, x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
         """Modulated input [B, N, dim] of self-attention, from the residual stream ``x`` [B, f, S, dim]."""
-        return (self.norm1(x) * (1 + scale) + shift).flatten(1, 2)
+        return modulated(self.norm1(x), shift, scale).flatten(1, 2)
 
     def forward(
-        self,
-        x: Tensor,
-        time: Tensor,
-        text: KeysValues,
-        rotary: Rotary,
-        past: KeysValues | None = None,
-        store: Store | None = None,
-    ) -> Tensor:
-        """Run the block on the residual stream ``x`` [B, f, S, dim] (f latent frames of S tokens)."""
-        shift, scale, gate, ffn_shift, ffn_scale, ffn_gate = self.modulate(time)
-        attended = self.self_attn(self.attention_input(x, shift, scale), rotary, past, store)
-        x = x + gate * attended.view_as(x)
+        self, x: Tensor, six: Tensor, text: tuple[Tensor, Tensor, Tensor | None], window: LayerWindow
+    ) -> tuple[Tensor, KeysValues]:
+        """Run the block.
+
+        Args:
+            x: residual stream [B, f, S, dim] (f latent frames of S tokens).
+            six: projected time embedding [B or 1, f or 1, 6, dim].
+            text: keys, values and bias of the prompt.
+            window: what the tokens attend to.
+
+        Returns:
+            residual stream, and the span's own keys, before rotation, and values, [B, f * S, heads, head_dim].
+        """
+        shift, scale, gate, ffn_shift, ffn_scale, ffn_gate = self._modulate(six)
+        attended, own = self.self_attn(self._attention_input(x, shift, scale), window)
+        x = torch.addcmul(x, gate, attended.view_as(x))
         x = x + self.cross_attn(self.norm3(x).flatten(1, 2), text).view_as(x)
-        return x + ffn_gate * self.ffn(self.norm2(x) * (1 + ffn_scale) + ffn_shift)
+        return torch.addcmul(x, ffn_gate, self.ffn(modulated(self.norm2(x), ffn_shift, ffn_scale))), own
+
+    def keys_values(self, x: Tensor, six: Tensor) -> KeysValues:
+        """What ``forward`` gives second, without the rest: all that a cache write needs of the last block."""
+        shift, scale, *_ = self._modulate(six)
+        return self.self_attn.keys_values(self._attention_input(x, shift, scale))
+
+    def text_keys_values(self, embedded: Tensor) -> KeysValues:
+        """Keys and values of a prompt [B, n, dim], for ``forward``; each [B, n, heads, head_dim]."""
+        return self.cross_attn.keys_values(embedded)
 
 
 class Head(nn.Module):
@@ -130,7 +138,7 @@ class Head(nn.Module):
     def forward(self, x: Tensor, time: Tensor) -> Tensor:
         """``x`` [B, f, S, dim], ``time`` [B, f or 1, dim] -> [B, f, S, patch_values]."""
         shift, scale = (self.modulation.to(time)[None] + time.unsqueeze(2)).unsqueeze(3).unbind(2)
-        return self.head(self.norm(x) * (1 + scale) + shift)
+        return self.head(modulated(self.norm(x), shift, scale))
 
 
 class AudioPack(nn.Module):

@@ -9,7 +9,7 @@ PATCH = 2  # spatial patch edge; in time every latent frame is a patch of its ow
 
 @dataclass(frozen=True)
 class WanConfig:
-    """Sizes of one transformer (model-and-inference fact sheet, section 1.1).
+    """Sizes of one transformer (docs/model.md, Sizes).
 
     Attributes:
         dim: width of the residual stream.

@@ -1,45 +1,76 @@
-"""Guided sampling of the bidirectional teacher."""
+"""Guided sampling of the bidirectional teacher (docs/model.md, Guidance)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 
+import torch
 from torch import Tensor
 
-from .flow import velocity_to_x0, x0_to_velocity
+from ..models import Conditioning, WanTransformer
+from .flow import Denoiser, velocity_to_x0
 
-VelocityModel = Callable[[Tensor, float], Tensor]
+
+def bidirectional(network: WanTransformer, conditioning: Conditioning) -> Denoiser:
+    """The network over a whole clip as a denoiser."""
+    frames = conditioning.planes.shape[2]
+    geometry = network.geometry(conditioning.planes, frames)
+
+    def denoise(x_t: Tensor, t: float) -> Tensor:
+        level = torch.full((x_t.shape[0],), t, dtype=torch.float64)
+        return velocity_to_x0(x_t, network(x_t, level, conditioning, geometry), t)
+
+    return denoise
 
 
-def guide(x0_positive: Tensor, x0_negative: Tensor, scale: float) -> Tensor:
-    """Classifier-free guidance in x0 space: ``x0+ + (s - 1)(x0+ - x0-)``; 1 is no guidance."""
+def guide(x0_positive: Tensor, x0_negative: Tensor, scale: float | Tensor) -> Tensor:
+    """Classifier-free guidance in x0 space: ``x0+ + (s - 1)(x0+ - x0-)``; 1 is no guidance.
+
+    ``scale`` is a number, or a tensor that broadcasts, such as a scale per position.
+    """
     return x0_positive + (scale - 1) * (x0_positive - x0_negative)
 
 
-def guided_velocity(positive: VelocityModel, negative: VelocityModel, scale: float) -> VelocityModel:
-    """A velocity model that runs both branches and guides in x0 space."""
+def guided(
+    positive: Denoiser,
+    negative: Denoiser,
+    scale: float | Callable[[float], float],
+    mask: Tensor | None = None,
+) -> Denoiser:
+    """A denoiser that runs both branches and guides.
 
-    def model(x_t: Tensor, t: float) -> Tensor:
-        x0 = guide(velocity_to_x0(x_t, positive(x_t, t), t), velocity_to_x0(x_t, negative(x_t, t), t), scale)
-        return x0_to_velocity(x_t, x0, t)
+    Args:
+        positive, negative: with and without what guidance is to strengthen.
+        scale: a constant, or a function of t.
+        mask: limits guidance to where it is 1; broadcasts against x0.
+    """
 
-    return model
+    def denoise(x_t: Tensor, t: float) -> Tensor:
+        s = scale(t) if callable(scale) else scale
+        if s == 1:
+            return positive(x_t, t)
+        return guide(positive(x_t, t), negative(x_t, t), s if mask is None else 1 + (s - 1) * mask)
+
+    return denoise
 
 
 def sample_euler(
-    model: VelocityModel,
+    denoise: Denoiser,
     x: Tensor,
     times: Sequence[float],
     callback: Callable[[int, Tensor], None] | None = None,
 ) -> Tensor:
-    """Euler steps of the flow ODE ``dx/dt = v`` along decreasing ``times``, from noise ``x`` at ``times[0]``.
+    """Euler steps of the flow ODE ``dx/dt = (x - x0) / t`` along decreasing ``times``, from noise ``x`` at ``times[0]``.
 
-    ``callback(step, x0)`` is called with every step's prediction of the clean sample.
+    The path is accumulated in float32 whatever the dtype of ``x``, which is what the denoiser gets and what is
+    returned. ``callback(step, x0)`` is called with every step's prediction of the clean sample.
     """
+    path = x.float()
     for step, (t, t_next) in enumerate(pairwise(times)):
-        v = model(x, t)
+        x0 = denoise(path.to(x.dtype), t)
         if callback is not None:
-            callback(step, velocity_to_x0(x, v, t))
-        x = x + (t_next - t) * v
-    return x
+            callback(step, x0)
+        d = (path - x0) / t
+        path = path + (t_next - t) * d
+    return path.to(x.dtype)

@@ -18,6 +18,7 @@ from ..errors import InputError
 from ..models import WanTransformer
 from ..models.config import tiny as tiny_transformer
 from ..pipeline import Models
+from ..sampling.causal import NetworkStudent
 from ..sampling.schedules import TWO_STEP
 from ..syncnet.model import SyncNet, SyncNetConfig
 from .meter import MouthMeter
@@ -68,7 +69,7 @@ def models(device: torch.device | str = "cpu", student: str | Path | None = None
             )
     codec = load("codec", device)
     text = torch.zeros(1, network.config.text_len, network.config.text_dim, device=device)
-    return Models(network, codec, codec, LogMelEncoder(), text, CROP_SIZE, schedule)
+    return Models(NetworkStudent(network), codec, codec, LogMelEncoder(), text, CROP_SIZE, schedule)
 
 
 def save(part: str, module: nn.Module, recipe: dict, folder: Path = WEIGHTS) -> Path:

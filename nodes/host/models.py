@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,9 +14,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from ...lipforcing.checkpoints import Checkpoint
-    from ...lipforcing.models import Conditioning, WanConfig
-    from ...lipforcing.models.cache import KVCache
-    from ...lipforcing.models.conditioning import TextKV
+    from ...lipforcing.models import Conditioning, Geometry, Past, Rolling, Text, TimeEmbedding, TimeTable, WanConfig
     from .codecs import HostCodec
 
 STEP = "lipforcing_step"  # key of `transformer_options` for a step of the causal student
@@ -122,7 +120,8 @@ def _model_classes() -> tuple[type, type]:
     import torch
     from comfy.ldm.modules.attention import optimized_attention
 
-    from ...lipforcing.models import Conditioning, WanTransformer
+    from ...lipforcing.models import Inputs, WanTransformer
+    from ...lipforcing.models.attention import sdpa_attention
 
     class HostAttention:
         """The host's attention back-end, chosen by its flags and by what patches say, as ours."""
@@ -130,7 +129,9 @@ def _model_classes() -> tuple[type, type]:
         def __init__(self) -> None:
             self.transformer_options: dict = {}
 
-        def __call__(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        def __call__(self, q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None = None) -> Tensor:
+            if bias is not None:  # some of the host's back-ends drop it without a word
+                return sdpa_attention(q, k, v, bias)
             heads = q.shape[2]
             options = self.transformer_options
             out = optimized_attention(q.flatten(2), k.flatten(2), v.flatten(2), heads, transformer_options=options)
@@ -144,9 +145,7 @@ def _model_classes() -> tuple[type, type]:
             super().__init__(config, operations, HostAttention(), device=device, dtype=dtype)
             # One object for all blocks: it has no parameters and learns the options of each call.
             self.host_attention = self.blocks[0].self_attn.attention
-
-        # Small tables in float64 on the CPU, from positions that change from chunk to chunk: not worth compiling.
-        rotary = torch.compiler.disable(WanTransformer.rotary)
+            self._geometry: tuple | None = None
 
         def forward(
             self, x: Tensor, timestep: Tensor, context=None, control=None, transformer_options=None, audio=None, **_
@@ -163,9 +162,16 @@ def _model_classes() -> tuple[type, type]:
             sigma = timestep / 1000
             if STEP in transformer_options:
                 return transformer_options[STEP](self, x, sigma)
-            text = self.embed_text(prompt_for(self.config, context))
-            conditioning = Conditioning.from_channels(x[:, 16:], self.embed_audio(audio), text)
-            return super().forward(x[:, :16], sigma, conditioning)
+            inputs = Inputs.from_channels(x[:, 16:], audio, prompt_for(self.config, context))
+            return super().forward(x[:, :16], sigma, self.prepare(inputs), self._geometry_of(x))
+
+        # Tables in float64 on the CPU, the same in every step: not worth compiling.
+        @torch.compiler.disable
+        def _geometry_of(self, x: Tensor) -> Geometry:
+            key = (x.shape[2:], x.device)
+            if self._geometry is None or self._geometry[0] != key:
+                self._geometry = key, self.geometry(x, x.shape[2])
+            return self._geometry[1]
 
     class HostModel(comfy.model_base.BaseModel):
         """A Lip Forcing transformer among the host's models: samplers, LoRA loaders and patches know it as Wan."""
@@ -206,7 +212,7 @@ def _model_classes() -> tuple[type, type]:
 
 
 class RunningStudent:
-    """A MODEL in use as the causal student: what `pipeline.Models` asks of a transformer.
+    """A MODEL in use as the causal student (`sampling.causal.Student`).
 
     It is loaded, with whatever else is given, when first used. Leaving the context ends its run and drops patches'
     state; the host then unloads it when it needs the memory.
@@ -255,45 +261,51 @@ class RunningStudent:
 
     def _memory(self) -> float:
         """Bytes that a run needs beside the weights: caches, and the largest of what student and codecs work in."""
-        from ...lipforcing.models import RollingKVCache
         from ...lipforcing.models.config import PATCH
-        from ...lipforcing.timeline import CHUNK_LATENTS
+        from ...lipforcing.models.window import SLOTS, WINDOW_FRAMES
 
         config, edge = self.config, self.info.crop_size // 8
-        tokens = RollingKVCache.slots * (edge // PATCH) ** 2 + config.text_len
+        tokens = SLOTS * (edge // PATCH) ** 2 + config.text_len
         caches = 2 * config.num_layers * tokens * config.dim * self.dtype.itemsize
-        # The window: sink, previous chunk, current chunk.
-        student = self._patcher.model.memory_required([1, config.out_dim, 1 + 2 * CHUNK_LATENTS, edge, edge])
+        student = self._patcher.model.memory_required([1, config.out_dim, WINDOW_FRAMES, edge, edge])
         return caches + max([student, *(codec.memory for codec in self._codecs)])
 
-    def _step(self, x: Tensor, sigma: Tensor, step: Callable[[nn.Module, Tensor, Tensor], Tensor]) -> Tensor:
-        """Run `step(network, x, sigma)` the way the host runs its models, and return its x0 in float32."""
+    def _step(self, x: Tensor, level: float, step: Callable[[nn.Module, Tensor, Tensor], Tensor]) -> Tensor:
+        """Run `step(network, x, sigma)`, which gives a velocity, as the host runs its models: x0 in float32."""
+        import torch
+
         model = self._start()
-        sigma = sigma.float().to(x.device)
+        sigma = x.new_full((x.shape[0],), level, dtype=torch.float32)
         options = {**self._options["transformer_options"], "sigmas": sigma, "cond_or_uncond": [0], STEP: step}
         return model.apply_model(x, sigma, transformer_options=options)
 
-    def embed_text(self, text: Tensor) -> TextKV:
+    def geometry(self, latent: Tensor) -> Geometry:
+        return self._patcher.model.diffusion_model.geometry(latent)
+
+    def embed_text(self, text: Tensor) -> Text:
         return self._start().diffusion_model.embed_text(text)
 
-    def embed_audio(self, features: Tensor, first: bool = True) -> Tensor:
-        return self._start().diffusion_model.embed_audio(features, first)
+    def embed_audio(self, features: Tensor) -> Tensor:
+        return self._start().diffusion_model.embed_audio(features)
 
-    def forward_chunk(self, x_t: Tensor, sigma: Tensor, conditioning: Conditioning, cache: KVCache) -> Tensor:
-        from ...lipforcing.sampling.flow import x0_to_velocity
+    def embed_times(self, sigmas: Sequence[float], like: Tensor) -> TimeTable:
+        return self._start().diffusion_model.embed_times(sigmas, like)
 
-        def step(network, x, level):
-            return network.forward_chunk(x, level, conditioning, cache)
+    def x0(self, x_t: Tensor, sigma: float, time: TimeEmbedding, conditioning: Conditioning, window: Rolling) -> Tensor:
+        def step(network, x, _sigma):
+            return network.forward_chunk(x, time, conditioning, window)
 
-        x0 = self._step(x_t, sigma, step)
-        return x0_to_velocity(x_t, x0, sigma.view(-1, 1, 1, 1, 1).to(x0))
+        return self._step(x_t, sigma, step).to(x_t.dtype)
 
-    def remember(self, x0: Tensor, conditioning: Conditioning, cache: KVCache) -> None:
-        def step(network, x, _level):
-            network.remember(x, conditioning, cache)
-            return x
+    def cache_write(self, x0: Tensor, time: TimeEmbedding, conditioning: Conditioning, window: Rolling) -> Past:
+        pasts = []
 
-        self._step(x0, x0.new_zeros(x0.shape[0]), step)
+        def step(network, x, _sigma):
+            pasts.append(network.cache_write(x, time, conditioning, window))
+            return x  # the host wants a picture from every step
+
+        self._step(x0, 0.0, step)
+        return pasts[0]
 
 
 def patcher_of(network: nn.Module) -> Any:

@@ -46,7 +46,7 @@ def faces_by(models) -> object:
 
     pipeline = engine("lipforcing.pipeline")
     crops, features = driving()
-    noise = engine("lipforcing.sampling.causal").ChunkNoise(3)
+    noise = engine("lipforcing.sampling.noise").NoiseKey(3)
     decode = models.decoder.decode_stream()
     return torch.cat([decode(latents)[0] for latents in pipeline.generate_latents(models, crops, features, noise)], 1)
 
@@ -103,7 +103,7 @@ def check_lora_changes_the_student_and_leaves_the_original(folder: Path) -> None
 
     network = engine("lipforcing.tiny.family").models()
     down, up = (lora[f"{layer}.lora_{half}.weight"] for half in ("down", "up"))
-    network.student.blocks[3].ffn[2].weight += 0.5 * up @ down
+    network.student.network.blocks[3].ffn[2].weight += 0.5 * up @ down
     with models_with(patched) as models:
         changed = faces_by(models)
         close(changed, faces_by(network))
@@ -207,14 +207,13 @@ def check_teacher_runs_through_the_hosts_sampler(folder: Path) -> None:
     teacher = engine("lipforcing.tiny.family").load("teacher")
     guidance = engine("lipforcing.sampling.guidance")
 
-    def velocity(speech):
-        text = teacher.embed_text(torch.zeros(1, 1, 8))
-        given = models_room.Conditioning.from_channels(channels, teacher.embed_audio(speech), text)
-        return lambda x, t: teacher(x, torch.tensor([float(t)]), given)
+    def denoiser(speech):
+        given = models_room.Inputs.from_channels(channels, speech, torch.zeros(1, 1, 8))
+        return guidance.bidirectional(teacher, teacher.prepare(given))
 
-    model = guidance.guided_velocity(velocity(features), velocity(torch.zeros_like(features)), scale)
     with torch.inference_mode():
-        expected = guidance.sample_euler(model, 0.9 * noise, sigmas.tolist())
+        guided = guidance.guided(denoiser(features), denoiser(torch.zeros_like(features)), scale)
+        expected = guidance.sample_euler(guided, 0.9 * noise, sigmas.tolist())
     # The tolerance is relative to what guidance of 4.5 makes of the tiny numbers' differences.
     close(result, comfy.latent_formats.Wan21().process_out(expected), 2e-3)
 

@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from lipforcing.codecs.base import decode
 from lipforcing.faces.mask import pixel_mask
 from lipforcing.pipeline import Models, generate_latents
-from lipforcing.sampling.causal import ChunkNoise
+from lipforcing.sampling.noise import NoiseKey
 from lipforcing.timeline import chunk_frames_span, chunks_for_frames, frames_for_chunks
 from lipforcing.tiny import family
 from lipforcing.tiny.faces import Identity, render, sample_head
@@ -27,7 +27,7 @@ def lip_sync(models: Models, crops: torch.Tensor, waveform: torch.Tensor, seed: 
     spans = [chunk_frames_span(c) for c in range(chunks_for_frames(len(crops)))]
     features = models.audio(waveform, len(crops))
     with torch.inference_mode():
-        pieces = generate_latents(models, (crops[a:b] for a, b in spans), features, ChunkNoise(seed))
+        pieces = generate_latents(models, (crops[a:b] for a, b in spans), features, NoiseKey(seed))
         return decode(models.decoder, torch.cat(list(pieces), dim=2))[0].transpose(0, 1)
 
 

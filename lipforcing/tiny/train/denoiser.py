@@ -12,9 +12,12 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ...models import RollingKVCache, WanTransformer
+from ...distill.forcing import diffusion_forcing, self_forcing
+from ...faces.mask import latent_mask
+from ...models import WanTransformer
 from ...models.config import tiny
-from ...sampling.flow import forward_process, velocity, velocity_to_x0
+from ...sampling.causal import CausalStream, NetworkStudent
+from ...sampling.flow import forward_process, velocity
 from ...sampling.schedules import T_MAX, TWO_STEP, shift_time
 from ...timeline import CHUNK_LATENTS
 from .latents import CHUNKS, LatentClips
@@ -28,9 +31,9 @@ SHORT = 2 * CHUNK_LATENTS
 MOUTH_WEIGHT, REST_WEIGHT = 3.0, 0.3  # the rest is nearly given by the masked video
 
 
-def mouth_loss(prediction: Tensor, target: Tensor, mouth_mask: Tensor) -> Tensor:
-    """Mean squared error that looks mostly at the masked latents."""
-    weight = REST_WEIGHT + (MOUTH_WEIGHT - REST_WEIGHT) * mouth_mask
+def mouth_loss(prediction: Tensor, target: Tensor) -> Tensor:
+    """Mean squared error of latents [..., h, w] that looks mostly at the masked ones."""
+    weight = REST_WEIGHT + (MOUTH_WEIGHT - REST_WEIGHT) * latent_mask(*target.shape[-2:])
     return ((prediction.float() - target).square() * weight).mean()
 
 
@@ -42,15 +45,14 @@ def train_teacher(clips: LatentClips, out: Path) -> WanTransformer:
 
     def step(i: int) -> dict[str, Tensor]:
         rows = torch.randint(len(clips), (BATCH,), generator=generator)
-        x0, conditioning = clips.conditioning(rows, model)
+        x0, inputs = clips.inputs(rows, model.config)
         if i % 3:  # mostly two chunks: half the attention
-            x0, conditioning = x0[:, :, :SHORT], conditioning.span(0, SHORT)
+            x0, inputs = x0[:, :, :SHORT], inputs.span(0, SHORT)
         eps = torch.randn(x0.shape, generator=generator)
         t = T_MAX * shift_time(torch.rand(BATCH, generator=generator))
         at = t[:, None, None, None, None]
-        v = model(forward_process(x0, eps, at), t, conditioning)
-        error = mouth_loss(v, velocity(x0, eps), conditioning.mouth_mask)
-        return {"loss": error}
+        v = model(forward_process(x0, eps, at), t, model.prepare(inputs))
+        return {"loss": mouth_loss(v, velocity(x0, eps))}
 
     return train(model, step, TEACHER, out)
 
@@ -60,37 +62,21 @@ def train_student(clips: LatentClips, teacher: WanTransformer, out: Path) -> Wan
     model = WanTransformer(teacher.config)
     model.load_state_dict(teacher.state_dict())
     generator = torch.Generator().manual_seed(STUDENT.seed)
-    high, low, _ = TWO_STEP
-
-    def predict(x_t: Tensor, t: float, chunk, cache: RollingKVCache) -> Tensor:
-        v = model.forward_chunk(x_t, torch.full((BATCH,), t, dtype=torch.float64), chunk, cache)
-        return velocity_to_x0(x_t, v.float(), t)
-
-    def noise(x: Tensor) -> Tensor:
-        return torch.randn(x.shape, generator=generator)
 
     def step(i: int) -> dict[str, Tensor]:
-        self_forcing = i >= SELF_FORCING_FROM * STUDENT.iterations
         rows = torch.randint(len(clips), (BATCH,), generator=generator)
-        x0, conditioning = clips.conditioning(rows, model)
-        tokens = x0.shape[-2] * x0.shape[-1] // 4
-        cache = RollingKVCache(model.config, BATCH, tokens, device=x0.device, dtype=x0.dtype)
-        stop_early = bool(torch.rand((), generator=generator) < 0.5)  # train the first or the second step
-        total = x0.new_zeros(())
-        for c in range(CHUNKS):
-            span = CHUNK_LATENTS * c, CHUNK_LATENTS * (c + 1)
-            chunk, clean = conditioning.span(*span), x0[:, :, slice(*span)]
-            x_t = noise(clean)
-            if not stop_early:
-                with torch.no_grad():
-                    guess = predict(x_t, high, chunk, cache) if self_forcing else clean
-                x_t = forward_process(guess, noise(clean), low)
-            prediction = predict(x_t, high if stop_early else low, chunk, cache)
-            total = total + mouth_loss(prediction, clean, conditioning.mouth_mask) / CHUNKS
-            if c + 1 < CHUNKS:
-                with torch.no_grad():
-                    model.remember(prediction.detach() if self_forcing else clean, chunk, cache)
-        return {"loss": total}
+        x0, inputs = clips.inputs(rows, model.config)
+        exit_step = int(torch.randint(len(TWO_STEP) - 1, (), generator=generator))
+        conditioning = model.prepare(inputs)
+        chunks = [conditioning.span(CHUNK_LATENTS * c, CHUNK_LATENTS * (c + 1)) for c in range(CHUNKS)]
+        clean = x0.split(CHUNK_LATENTS, dim=2)
+        noise = torch.randn((CHUNKS, len(TWO_STEP) - 1, *clean[0].shape), generator=generator)
+        stream = CausalStream(NetworkStudent(model), x0)
+        if i >= SELF_FORCING_FROM * STUDENT.iterations:
+            predictions = self_forcing(stream, chunks, noise, TWO_STEP, exit_step)
+        else:
+            predictions = diffusion_forcing(stream, chunks, clean, noise[:, exit_step], TWO_STEP[exit_step])
+        return {"loss": sum(mouth_loss(p, target) for p, target in zip(predictions, clean)) / CHUNKS}
 
     return train(model, step, STUDENT, out)
 

@@ -11,7 +11,7 @@ from tqdm import tqdm
 from ...audio.logmel import LogMelEncoder
 from ...codecs.base import VideoCodec, encode
 from ...faces.mask import latent_mask, pixel_mask
-from ...models import Conditioning, WanTransformer
+from ...models import Inputs, WanConfig
 from ...timeline import frames_for_chunks, latents_for_frames
 from .data import SIZE, SpeechClips, pixels
 
@@ -39,18 +39,12 @@ class LatentClips:
     def __len__(self) -> int:
         return len(self.target)
 
-    def conditioning(self, rows: Tensor, model: WanTransformer) -> tuple[Tensor, Conditioning]:
-        """Targets [B, 16, 9, 16, 16] and conditions of the windows ``rows``."""
+    def inputs(self, rows: Tensor, config: WanConfig) -> tuple[Tensor, Inputs]:
+        """Targets [B, 16, 9, 16, 16] and inputs of the windows ``rows``."""
         target, source, masked = (part[rows].float() for part in (self.target, self.source, self.masked))
-        text = target.new_zeros(len(rows), model.config.text_len, model.config.text_dim)
-        return target, Conditioning(
-            ref_latent=source[:, :, :1],
-            mouth_mask=latent_mask(*target.shape[-2:]).float(),
-            masked_video=masked,
-            ref_sequence=source,
-            audio=model.embed_audio(self.audio[rows].float()),
-            text=model.embed_text(text),
-        )
+        mask = latent_mask(*target.shape[-2:]).float().expand(len(rows), 1, 1, -1, -1)
+        text = target.new_zeros(len(rows), config.text_len, config.text_dim)
+        return target, Inputs(source[:, :, :1], mask, masked, source, self.audio[rows].float(), text)
 
 
 @torch.no_grad()

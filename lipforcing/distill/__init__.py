@@ -1,0 +1,1 @@
+"""Training: how a causal student is made from a bidirectional teacher."""
