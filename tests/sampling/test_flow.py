@@ -1,4 +1,4 @@
-"""Conversions and schedules against the reference (goldens README, section 3.10)."""
+"""Conversions and schedules against the reference (tests/data/goldens/README.md, 3.10)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def test_grid_and_shift(golden, parity):
 
 
 def test_published_constants():
-    """Those that a golden set may choose otherwise (distillation fact sheet; goldens README 3.10)."""
+    """Those that a golden set may choose otherwise (docs/model.md, Schedules; tests/data/goldens/README.md, 3.10)."""
     assert torch.equal(teacher_grid(), teacher_grid(50, 5.0)) and teacher_grid()[0] == 0.999
     assert sync_window_scale(torch.tensor([0.555, 0.556, 0.882, 0.883])).tolist() == [1, 4.5, 4.5, 1]
 
