@@ -26,7 +26,7 @@ from .common import hardware, measured, peak_memory, table
 
 XXL = UMT5Size(
     vocabulary=256384, width=4096, layers=24, heads=64, head_width=64, feed_forward=10240, buckets=32
-)  # model-and-inference fact sheet 6.2
+)  # docs/model.md, Text
 
 
 def sparse_encoder(path: Path) -> int:

@@ -114,7 +114,7 @@ class Models:
         prompt = load_text_embedding(text, network.config.text_dim).to(device=device, dtype=dtype)
         if prompt.shape[1] > network.config.text_len:
             raise InputError(
-                f"{text} is a prompt of {prompt.shape[1]} tokens, {network.config.text_len} fit the student; shorten it."
+                f"{text} holds {prompt.shape[1]} tokens, {network.config.text_len} fit the student; shorten the prompt."
             )
         return cls(
             NetworkStudent(network), vae, fast, audio, prompt, RELEASED_CROP_SIZE, checkpoint.own.schedule or TWO_STEP

@@ -1,4 +1,4 @@
-"""Prompts into the embeddings that condition the released models (model-and-inference fact sheet 6.2).
+"""Prompts into the embeddings that condition the released models (docs/model.md, Text).
 
 This is the one room that needs the package ``transformers``, and only when it is used: the prompt hardly ever changes,
 so its embedding is made once and kept as a file.

@@ -1,4 +1,4 @@
-"""Weights that golden sets define by procedure instead of storing them (goldens README 3.8 and 3.9)."""
+"""Weights that golden sets define by procedure instead of storing them (tests/data/goldens/README.md, 3.8, 3.9)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the pipeline gives the network to see: goldens README 1.2 lists how expensive each mix-up is.
+"""What the pipeline gives the network to see: tests/data/goldens/README.md, 1.2, lists how expensive each mix-up is.
 
 The network itself is held to the reference in tests/models; here it is what reaches it.
 """

@@ -120,7 +120,7 @@ def test_every_layout_gives_the_same_embedding(published, tmp_path, layout):
 
 
 def test_sizes_of_the_published_encoder():
-    """UMT5-XXL: vocabulary 256384, 64 heads, 24 layers, 5.68 B parameters (fact sheet 6.2)."""
+    """UMT5-XXL: vocabulary 256384, 64 heads, 24 layers, 5.68 B parameters (docs/model.md, Text)."""
     from lipforcing.checkpoints.sources import Held
     from lipforcing.checkpoints.umt5 import UMT5Size
 

@@ -1,8 +1,7 @@
 """The mel-frequency cepstra that SyncNet listens to.
 
-Distillation fact sheet 6.2: the defaults of python_speech_features 0.6, which differ from those of most other
-libraries in pre-emphasis, rectangular window, liftering and in the log frame energy that replaces the first
-cepstrum.
+The defaults of python_speech_features 0.6 (docs/model.md, SyncNet), which differ from those of most other libraries in
+pre-emphasis, rectangular window, liftering and in the log frame energy that replaces the first cepstrum.
 """
 
 from __future__ import annotations

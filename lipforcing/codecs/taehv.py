@@ -4,7 +4,7 @@ The only temporal layer is the memory block, which looks at its own input of the
 therefore runs layer by layer over all its time steps, with the time axis folded into the batch, and a stream
 carries one feature map per memory block.
 
-Architecture and key names of the published ``taew2_1`` weights (model-and-inference.md section 8.4). Latents are
+Architecture and key names of the published ``taew2_1`` weights (docs/model.md, TAEHV). Latents are
 the diffusion model's own, without mean and standard deviation.
 """
 

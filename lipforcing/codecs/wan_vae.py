@@ -4,7 +4,7 @@ Every temporal convolution looks only backwards, so a stream needs the last one 
 nothing else (``TemporalCache``, passed explicitly through the layers). Any number of groups per call gives the same
 result as one group per call; the first frame of a stream skips the temporal resampling.
 
-Architecture, key names and constants: model-and-inference.md sections 1.5 and 8.1 to 8.3.
+Architecture, key names and constants are those of Wan 2.1 (docs/model.md, Wan VAE).
 """
 
 from __future__ import annotations

@@ -107,7 +107,7 @@ class FvdMeasure:
 
 
 def load_fvd(path: Path, device: torch.device | str = "cpu") -> FvdMeasure:
-    """FVD with I3D from a TorchScript file (tensor operations only; no Python runs).
+    """FVD with I3D from a TorchScript file, which is a program: only for files from a trusted source.
 
     Raises:
         InputError: the file is missing or no TorchScript.

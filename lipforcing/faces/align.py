@@ -13,10 +13,10 @@ import torch.nn.functional as F
 from ..errors import InputError
 from .warp import bounds, compose, invert, resize, resize_matrix, sample, shift_matrix, transform
 
-#: (height, width) of the crop (fact sheet 7.3).
+#: (height, width) of the crop (docs/model.md, Face crop).
 CROP_SIZE = (560, 420)
 
-#: Where left brow, right brow and nose lie in the crop, (x, y) (fact sheet 7.3).
+#: Where left brow, right brow and nose lie in the crop, (x, y).
 TEMPLATE = torch.tensor([[95.2, 112.0], [324.8, 112.0], [210.0, 224.0]])
 
 #: Where a face box lies in the crop: centre (x, y) and size (w, h); YuNet's boxes, averaged over six real clips.
@@ -30,7 +30,7 @@ def similarity(points: torch.Tensor, template: torch.Tensor = TEMPLATE) -> torch
 
     Both sets are centred; the rotation minimises the squared distances (in the plane that is one arctangent, where the
     general case needs a singular value decomposition and a check for reflection); the scale is the ratio of the sets'
-    root mean square radii, as the weights were trained with, not the least-squares scale (fact sheet 7.3).
+    root mean square radii, as the weights were trained with, not the least-squares scale (docs/model.md, Face crop).
 
     Args:
         points: [..., P, 2], image coordinates.
@@ -90,7 +90,7 @@ def _scale_about(x: float, y: float, scale: float, to_x: float, to_y: float) -> 
 
 
 def crop_faces(frames: torch.Tensor, matrices: torch.Tensor, size: tuple[int, int] = (512, 512)) -> torch.Tensor:
-    """Warp the face of every frame into the crop and stretch it to what the network sees (fact sheet 7.3).
+    """Warp the face of every frame into the crop and stretch it to what the network sees.
 
     The warp to 420 x 560 is bilinear, as in training, with grey 127 outside the frame; frames of much higher resolution
     are averaged down first. The stretch to ``size`` is bicubic and antialiased. Footage that is a crop already

@@ -38,7 +38,7 @@ class LandmarkDetector(Protocol):
 
 # Brow and nose anchors in the eye frame of YuNet's points: origin midway between the eyes, x towards the right eye in
 # the image, y downwards along the face, unit = distance of the eyes. Typical values over identities and poses, spread
-# 0.06 to 0.10: they place a rough crop only (alignment.md).
+# 0.06 to 0.10: they place a rough crop only (docs/model.md, Face crop).
 YUNET_ANCHORS = ((-0.57, -0.30), (0.59, -0.29), (0.00, 0.49))
 
 
@@ -59,11 +59,11 @@ def _means(*groups: Iterable[int]) -> Callable[[torch.Tensor], torch.Tensor]:
 ANCHORS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
     # left eye, right eye, nose tip, left and right mouth corner, left meaning left in the image
     "yunet5": _yunet_anchors,
-    # MediaPipe face mesh, with or without the ten iris points (alignment.md)
+    # MediaPipe face mesh, with or without the ten iris points
     "mediapipe478": _means((70, 63, 105, 66, 107), (336, 296, 334, 293, 300), (195, 5, 4, 48, 278)),
     # the anchors themselves
     "anchors": lambda points: points,
-    # InsightFace 2d106det, the layout the released weights were prepared with (fact sheet 7.3)
+    # InsightFace 2d106det, the layout the released weights were prepared with
     "insightface106": _means((43, 48, 49, 51, 50), range(101, 106), (74, 77, 83, 86)),
 }
 

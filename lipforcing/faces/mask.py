@@ -14,7 +14,7 @@ import torch.nn.functional as F
 
 GRID = 256
 
-# (first row, first column, last column): each span holds until the row of the next entry (mouth-mask.md).
+# (first row, first column, last column): each span holds until the row of the next entry (docs/model.md, Mouth mask).
 CHEEKS = ((95, 9, 77), (95, 178, 246))  # beside the nose, down to the first row of LOWER_FACE
 # fmt: off
 LOWER_FACE = (
@@ -52,7 +52,7 @@ def mouth_mask() -> torch.Tensor:
 
 
 def latent_mask(height: int, width: int) -> torch.Tensor:
-    """The mask on a latent grid, channel 32 of the network's input: bool [height, width] (fact sheet 1.3).
+    """The mask on a latent grid, channel 32 of the network's input: bool [height, width] (docs/model.md, Mouth mask).
 
     Bilinear straight from the 256 grid, without antialiasing; a cell is kept where more than half of it is.
     """
@@ -63,7 +63,7 @@ def latent_mask(height: int, width: int) -> torch.Tensor:
 def pixel_mask(height: int, width: int) -> torch.Tensor:
     """The mask on the pixels of a face crop: bool [height, width]; the codec sees these pixels as 0, mid-grey.
 
-    The same rule as :func:`latent_mask`, applied to the crop's size (fact sheet 1.3).
+    The same rule as :func:`latent_mask`, applied to the crop's size.
     """
     return latent_mask(height, width)
 

@@ -61,7 +61,7 @@ def sample_euler(
     times: Sequence[float],
     callback: Callable[[int, Tensor], None] | None = None,
 ) -> Tensor:
-    """Euler steps of the flow ODE ``dx/dt = (x - x0) / t`` along decreasing ``times``, from noise ``x`` at ``times[0]``.
+    """Euler steps of the flow ODE ``dx/dt = (x - x0) / t`` along decreasing ``times``, from ``x`` at ``times[0]``.
 
     The path is accumulated in float32 whatever the dtype of ``x``, which is what the denoiser gets and what is
     returned. ``callback(step, x0)`` is called with every step's prediction of the clean sample.

@@ -1,7 +1,7 @@
 """SyncNet v2: two small convolutional networks that put lips and speech into one space.
 
-Distillation fact sheet 6.1 (the public ``syncnet_v2.model``). Indices inside the sequential modules are part
-of the checkpoint's key names.
+The public ``syncnet_v2.model`` (docs/model.md, SyncNet). Indices inside the sequential modules are part of the
+checkpoint's key names.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What was measured of one face against one recording: figures, verdict, curves (distillation fact sheet 6.3)."""
+"""What was measured of one face against one recording: figures, verdict, curves (docs/model.md, SyncNet)."""
 
 from __future__ import annotations
 

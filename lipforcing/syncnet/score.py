@@ -1,4 +1,4 @@
-"""Sync-C (LSE-C), Sync-D (LSE-D) and the audio-video offset of a talking face (distillation fact sheet 6.3)."""
+"""Sync-C (LSE-C), Sync-D (LSE-D) and the audio-video offset of a talking face (docs/model.md, SyncNet)."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
-"""Face tracks and crops as the reference tool makes them for scoring (distillation fact sheet 6.4).
+"""Face tracks and crops as the reference tool makes them for scoring.
 
-YuNet stands in for S3FD: both were trained on the boxes of WIDER FACE, so theirs mean the same.
+The rules: docs/evaluation.md, Which faces, which crops. YuNet stands in for S3FD: both were trained on the boxes of
+WIDER FACE, so theirs mean the same.
 """
 
 from __future__ import annotations

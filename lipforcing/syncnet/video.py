@@ -108,9 +108,10 @@ def score_pictures(
 ) -> VideoScore:
     """Score every face of a video against the recording that starts with it.
 
-    "auto" makes two passes over the video: one that finds the faces (distillation fact sheet 6.4) and one that crops
-    and scores them. Memory is that of a few pictures and a batch of crops per face on the screen, whatever the length.
-    A model trained on aligned crops gets those (``SyncNetConfig.aligned``), every other one the reference's square.
+    "auto" makes two passes over the video: one that finds the faces (docs/evaluation.md, Which faces, which crops) and
+    one that crops and scores them. Memory is that of a few pictures and a batch of crops per face on the screen,
+    whatever the length. A model trained on aligned crops gets those (``SyncNetConfig.aligned``), every other one the
+    reference's square.
 
     Args:
         model: SyncNet in evaluation mode, on the device to work on.

@@ -1,6 +1,6 @@
 """Sliding windows over a clip and their SyncNet embeddings.
 
-Window i sees video frames i ... i + 4 and hears cepstra 4 i ... 4 i + 19 (distillation fact sheet 6.3).
+Window i sees video frames i ... i + 4 and hears cepstra 4 i ... 4 i + 19 (docs/model.md, SyncNet).
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Procedural talking faces: ``Identity.sample``, ``sample_head``, ``render``.
 
 A picture is the aligned face crop of the reference pipeline itself: template space, 420 wide and 560 high
-(reference/alignment.md), stretched to the output size. Nothing here draws on global randomness: the same arguments
-give the same pixels. Only pixels well inside the mouth mask (reference/mouth-mask.md) depend on the mouth track.
+(docs/model.md, Face crop), stretched to the output size. Nothing here draws on global randomness: the same arguments
+give the same pixels. Only pixels well inside the mouth mask (docs/model.md, Mouth mask) depend on the mouth track.
 
 Mouth track: float32 [T, 5], every column 0..1
     opening   0 lips closed, 1 wide open

@@ -1,7 +1,7 @@
 """The still half of a drawn face: the two pictures that do not change while it talks.
 
 Everything is drawn in *template space*: x right 0..420, y down 0..560, the aligned crop of the reference pipeline
-(reference/alignment.md: brows at (95.2, 112) and (324.8, 112), nose at (210, 224)). ``X = x - 210`` counts from the
+(docs/model.md, Face crop: brows at (95.2, 112) and (324.8, 112), nose at (210, 224)). ``X = x - 210`` counts from the
 face's midline. Colours are floats in [0, 1], RGB.
 """
 

@@ -121,6 +121,6 @@ def test_published_sizes(golden_json):
         assert identify(source).kind is Kind.STUDENT
         config = wan_config(source, OwnMetadata())
         assert config.num_heads == heads
-        # What no shape shows (model-and-inference fact sheet 1.1).
+        # What no shape shows (docs/model.md, Sizes).
         assert (config.eps, config.text_len) == (1e-6, 512)
         assert list(config.audio_blocks) == list(range(2, config.num_layers // 2 + 1))

@@ -1,4 +1,4 @@
-"""TAEHV against the reference (goldens README 3.8) and what is particular to the tiny codec."""
+"""TAEHV against the reference (tests/data/goldens/README.md, 3.8) and what is particular to the tiny codec."""
 
 from __future__ import annotations
 

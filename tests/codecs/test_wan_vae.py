@@ -1,4 +1,4 @@
-"""The Wan 2.1 autoencoder against the reference (goldens README 3.7), and the key layouts of its weights."""
+"""The Wan 2.1 autoencoder against the reference (tests/data/goldens/README.md, 3.7), and its weights' key layouts."""
 
 from __future__ import annotations
 

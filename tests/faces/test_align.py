@@ -34,7 +34,7 @@ def test_a_known_similarity_is_recovered(scale, angle):
 
 
 def procrustes(points: torch.Tensor, template: torch.Tensor) -> torch.Tensor:
-    """Textbook form by singular value decomposition, scale from the standard deviations (fact sheet 7.3)."""
+    """Textbook form by singular value decomposition, scale from the standard deviations (docs/model.md, Face crop)."""
     c1, c2 = points.mean(0), template.mean(0)
     p, q = points - c1, template - c2
     s1, s2 = p.std(), q.std()

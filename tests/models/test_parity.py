@@ -1,4 +1,4 @@
-"""The transformer against the reference implementation (goldens README, sections 3.1 to 3.3)."""
+"""The transformer against the reference implementation (tests/data/goldens/README.md, 3.1 to 3.3)."""
 
 from __future__ import annotations
 

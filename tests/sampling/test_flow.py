@@ -1,4 +1,4 @@
-"""Conversions and schedules against the reference (goldens README, section 3.10)."""
+"""Conversions and schedules against the reference (tests/data/goldens/README.md, 3.10)."""
 
 from __future__ import annotations
 

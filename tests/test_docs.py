@@ -1,0 +1,52 @@
+"""What code and pages cite exists: sections of docs/, links, files."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+CODE = [path for room in ("lipforcing", "nodes", "tests", "benchmarks") for path in sorted((ROOT / room).rglob("*.py"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def headings(page: Path) -> list[str]:
+    """Titles of a page's sections."""
+    text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+    return re.findall(r"^#+ (.+)$", text, flags=re.MULTILINE)
+
+
+def anchor(heading: str) -> str:
+    """The fragment under which a heading is reached: lower case, without punctuation, joined by hyphens."""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
+def test_code_cites_sections_that_exist():
+    """A citation is the path of a page, a comma and the title of a section, in a comment or docstring."""
+    cited = 0
+    for path in CODE:
+        text = re.sub(r"\s*\n\s*(#:?\s)?\s*", " ", path.read_text(encoding="utf-8"))
+        for found in re.finditer(r"\bdocs/(\w+\.md), (.{,60})", text):
+            page = ROOT / "docs" / found[1]
+            assert page.is_file() and found[2].startswith(tuple(headings(page))), f"{path}: {found[0]}"
+            cited += 1
+    assert cited > 20  # the pattern still finds them
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
+def test_links_lead_somewhere(page):
+    for target, _, fragment in re.findall(r"\]\((?!https?:)([^)#]*)(#([^)]+))?\)", page.read_text(encoding="utf-8")):
+        linked = page.parent / target if target else page
+        assert linked.exists(), f"{page.name}: {target}"
+        if fragment:
+            assert fragment in map(anchor, headings(linked)), f"{page.name}: {target}#{fragment}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
+def test_named_files_exist(page):
+    """Paths in backticks that begin with a folder of the repository."""
+    folders = r"`((?:lipforcing|nodes|js|tests|benchmarks|docs|workflows)/[\w./-]*)`"
+    for path in re.findall(folders, page.read_text(encoding="utf-8")):
+        assert (ROOT / path).exists(), f"{page.name}: {path}"
