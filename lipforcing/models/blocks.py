@@ -1,4 +1,4 @@
-"""Layers of the Wan transformer; attribute names are the key names of the official checkpoints."""
+"""Layers of the Wan transformer (docs/model.md, Block); attribute names are the key names of the checkpoints."""
 
 from __future__ import annotations
 

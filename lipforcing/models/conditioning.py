@@ -1,4 +1,4 @@
-"""What a network sees beside the noisy latent (docs/model.md, Conditioning)."""
+"""What a network sees beside the noisy latent (docs/model.md, Input channels)."""
 
 from __future__ import annotations
 

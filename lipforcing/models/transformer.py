@@ -25,7 +25,7 @@ class WanTransformer(nn.Module):
 
     Teacher, critic and student are instances of this class. ``forward`` is the bidirectional network over a whole clip;
     ``forward_chunk``, ``cache_write`` and, both in one, ``forward_merged`` are the causal student over a stream of
-    chunks; they differ in the window only. Key names are those of the official checkpoints (docs/model.md).
+    chunks; they differ in the window only. Key names are the official ones (docs/model.md, Parameter names).
 
     What does not change within a run is made once for it and handed in: ``geometry``, ``embed_times``, ``embed_text``.
     ``METHODS`` are the entrances for whoever shards, compiles or captures the network from outside.

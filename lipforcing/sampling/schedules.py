@@ -8,7 +8,7 @@ from torch import Tensor
 T_MAX = 0.999
 T_MIN = 0.001
 SHIFT = 5.0
-TWO_STEP = (0.999, 0.769, 0.0)  # read from the teacher's trajectory: step 30 of 50 (docs/model.md, Schedule)
+TWO_STEP = (0.999, 0.769, 0.0)  # read from the teacher's trajectory: step 30 of 50 (docs/model.md, Schedules)
 GUIDANCE_SCALE = 4.5
 SYNC_WINDOW = (0.556, 0.882)
 
@@ -32,7 +32,7 @@ def teacher_grid(steps: int = 50, shift: float = SHIFT) -> Tensor:
 
 
 def sync_window_scale(t: Tensor, scale: float = GUIDANCE_SCALE, reverse: bool = False) -> Tensor:
-    """Guidance scale per time: ``scale`` inside the sync window (both ends included), 1 outside (paper, Eq. 6).
+    """Guidance scale per time: ``scale`` inside the sync window, both ends included, 1 outside (paper, Eq. 6).
 
     ``reverse`` guides outside the window instead.
     """

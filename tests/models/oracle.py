@@ -1,7 +1,7 @@
 """The transformer written once more, as plainly as it can be said: the yardstick of everything that is done to ours.
 
-It knows a state dict by its names and the formulas of docs/model.md, and imports nothing from ``lipforcing``. There is
-no cache: every key and value that was ever written is kept unrotated by its latent frame, and a call spells out which
+It knows a state dict by its names and the formulas (those of docs/model.md). It imports nothing from ``lipforcing``. There
+is no cache: every key and value that was ever written is kept unrotated by its latent frame, and a call spells out which
 frames it sees and where they stand.
 """
 
