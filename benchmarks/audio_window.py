@@ -22,8 +22,9 @@ from safetensors.torch import load_file
 
 from lipforcing.audio.wav2vec2 import Attention, Wav2Vec2, Wav2Vec2Config
 from lipforcing.media import AudioSource
+from lipforcing.stream.meter import peak_memory
 
-from .common import ROOT, hardware, measured, peak_memory, table
+from .common import ROOT, hardware, measured, table
 
 RATE = 16_000
 SPEECH = ROOT / "tests" / "data" / "unseen_speech.safetensors"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import platform
-import resource
 import subprocess
 import sys
 from collections.abc import Iterable, Sequence
@@ -30,16 +29,6 @@ def _processor() -> str:
     except OSError:
         return platform.processor() or platform.machine()
     return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
-
-
-def peak_memory() -> int:
-    """Largest resident size of this process so far in bytes, pages of mapped files included."""
-    status = Path("/proc/self/status")
-    if status.exists():  # ru_maxrss of Linux starts with the size of the process that started this one
-        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
-        return int(line.split()[1]) * 1024
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 def measured(module: str, arguments: Sequence[str], threads: int) -> dict:

@@ -20,8 +20,9 @@ import torch
 from lipforcing.checkpoints import open_checkpoint, write_weights
 from lipforcing.checkpoints.safetensors_header import build_header
 from lipforcing.checkpoints.sources import Spec
+from lipforcing.stream.meter import peak_memory
 
-from .common import hardware, measured, peak_memory, table
+from .common import hardware, measured, table
 
 LARGEST = 1 << 30  # bytes of the largest tensor
 

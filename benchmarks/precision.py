@@ -24,8 +24,9 @@ from torch import Tensor
 from lipforcing.checkpoints import convert
 from lipforcing.codecs.base import decode
 from lipforcing.faces.mask import pixel_mask
-from lipforcing.pipeline import Models, generate_latents
+from lipforcing.pipeline import generate_latents
 from lipforcing.sampling.noise import NoiseKey
+from lipforcing.stream.family import Family
 from lipforcing.timeline import chunk_frames_span, chunks_for_frames
 from lipforcing.tiny import family
 from lipforcing.tiny.faces import Identity, render, sample_head
@@ -66,7 +67,7 @@ def utterances(count: int) -> list[Utterance]:
 
 
 @torch.inference_mode()
-def dub(models: Models, clip: Utterance) -> Tensor:
+def dub(models: Family, clip: Utterance) -> Tensor:
     """Generated crops uint8 [T, S, S, 3]."""
     spans = [chunk_frames_span(chunk) for chunk in range(chunks_for_frames(len(clip.crops)))]
     features = models.audio(clip.waveform, len(clip.crops))
@@ -110,12 +111,12 @@ def main() -> None:
     print(hardware())
     clips = utterances(arguments.clips)
     student = family.weights_path("student")
-    whole = [dub(family.models(), clip) for clip in clips]
+    whole = [dub(family.tiny_family(), clip) for clip in clips]
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         for dtype in (None, *arguments.dtypes):
             path = convert(student, Path(folder) / "student.safetensors", dtype) if dtype else student
-            pictures = [dub(family.models(student=path), clip) for clip in clips] if dtype else whole
+            pictures = [dub(family.tiny_family(student=path), clip) for clip in clips] if dtype else whole
             correlation, confidence, distance, offset = figures(pictures, clips)
             pairs = list(zip(pictures, whole))
             rows.append([dtype or "as published (fp16)", f"{path.stat().st_size / 1e6:.2f} MB", f"{correlation:.3f}"])

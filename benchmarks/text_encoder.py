@@ -20,9 +20,10 @@ from lipforcing.checkpoints import open_checkpoint
 from lipforcing.checkpoints.safetensors_header import build_header
 from lipforcing.checkpoints.sources import Spec
 from lipforcing.checkpoints.umt5 import UMT5Size
+from lipforcing.stream.meter import peak_memory
 from lipforcing.text import encode_tokens
 
-from .common import hardware, measured, peak_memory, table
+from .common import hardware, measured, table
 
 XXL = UMT5Size(
     vocabulary=256384, width=4096, layers=24, heads=64, head_width=64, feed_forward=10240, buckets=32

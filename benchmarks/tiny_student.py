@@ -89,7 +89,7 @@ def main() -> None:
         (out / folder).mkdir(parents=True, exist_ok=True)
     for i in tqdm(clips, desc="drawing"):
         draw_clip(out, i)
-    models = family.models(arguments.device)
+    models = family.tiny_family(arguments.device)
     for i in tqdm(clips, desc="dubbing"):
         dub(out, i, models)
     options = Options(family.load("syncnet"), "full")

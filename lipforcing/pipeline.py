@@ -17,8 +17,6 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from .audio.base import AudioEncoder
-from .checkpoints import Kind, load_module, load_text_embedding
 from .codecs.base import VideoCodec
 from .errors import InputError
 from .faces.align import crop_faces
@@ -41,92 +39,10 @@ from .media import (
 )
 from .models import Conditioning
 from .models.conditioning import planes
-from .sampling.causal import CausalStream, NetworkStudent, Student, sample_causal
+from .sampling.causal import CausalStream, sample_causal
 from .sampling.noise import NoiseKey
-from .sampling.schedules import TWO_STEP
+from .stream.family import Family
 from .timeline import chunk_frames_span, chunks_for_frames, frames_for_chunks, frames_for_samples
-
-RELEASED_CROP_SIZE = 512  # pixels; the released models were trained on crops of this size
-
-
-@dataclass(frozen=True)
-class Models:
-    """Everything with weights that a run needs.
-
-    Attributes:
-        student: the causal transformer.
-        codec: encodes the source's face crops.
-        decoder: decodes what the student makes; often a faster codec of the same latent space.
-        audio: features of the speech; None where only features are given, not recordings.
-        text: embedded prompt [1, text_len, text_dim].
-        crop_size: edge of the square face crop in pixels.
-        sigmas: noise levels of the sampler, decreasing, ending with 0.
-    """
-
-    student: Student
-    codec: VideoCodec
-    decoder: VideoCodec
-    audio: AudioEncoder | None
-    text: Tensor
-    crop_size: int
-    sigmas: tuple[float, ...] = TWO_STEP
-
-    @classmethod
-    def from_files(
-        cls,
-        student: str | Path,
-        codec: str | Path,
-        audio_encoder: str | Path,
-        text: str | Path,
-        decoder: str | Path | None = None,
-        *,
-        device: torch.device | str = "cpu",
-        dtype: torch.dtype | None = None,
-        audio_window: float | None = None,
-    ) -> Models:
-        """Load the released weights, or others of their kind.
-
-        Args:
-            student: Lip Forcing student; its metadata may carry a schedule.
-            codec: Wan 2.1 VAE, which encodes the source.
-            audio_encoder: wav2vec2-base-960h.
-            text: precomputed UMT5 embedding of the prompt.
-            decoder: Wan 2.1 VAE or TAEHV; by default ``codec``.
-            device: of everything.
-            dtype: of student, codecs and text; by default the student file's (float8: bfloat16). The audio encoder
-                works in float32.
-            audio_window: seconds of audio that attention sees at once, None for all (see ``Wav2Vec2``).
-
-        Raises:
-            InputError: a file is missing, of another kind or incomplete, or two do not belong together.
-        """
-        network, checkpoint = load_module(student, Kind.STUDENT, device=device, dtype=dtype)
-        dtype = next(network.parameters()).dtype
-        vae, _ = load_module(codec, Kind.WAN_VAE, device=device, dtype=dtype)
-        fast = load_module(decoder, Kind.TAEHV, Kind.WAN_VAE, device=device, dtype=dtype)[0] if decoder else vae
-        audio, _ = load_module(audio_encoder, Kind.WAV2VEC2, device=device, dtype=torch.float32)
-        audio.window_seconds = audio_window
-        if audio.feature_dim != network.config.audio_dim:
-            raise InputError(
-                f"{audio_encoder} gives {audio.feature_dim} numbers per frame, the student {student} takes "
-                f"{network.config.audio_dim}; use the audio encoder that it was trained with (wav2vec2-base-960h)."
-            )
-        prompt = load_text_embedding(text, network.config.text_dim).to(device=device, dtype=dtype)
-        if prompt.shape[1] > network.config.text_len:
-            raise InputError(
-                f"{text} holds {prompt.shape[1]} tokens, {network.config.text_len} fit the student; shorten the prompt."
-            )
-        return cls(
-            NetworkStudent(network), vae, fast, audio, prompt, RELEASED_CROP_SIZE, checkpoint.own.schedule or TWO_STEP
-        )
-
-    @property
-    def device(self) -> torch.device:
-        return self.text.device
-
-    @property
-    def dtype(self) -> torch.dtype:
-        return self.text.dtype
 
 
 @dataclass(frozen=True)
@@ -192,7 +108,7 @@ def feature_rows(frames: int) -> int:
     return frames_for_chunks(chunks_for_frames(frames))
 
 
-def pack_audio(models: Models, features: Tensor) -> Iterator[Tensor]:
+def pack_audio(models: Family, features: Tensor) -> Iterator[Tensor]:
     """Packed audio of chunk after chunk, each [1, 3, audio_hidden], without end.
 
     ``features`` [V, D]: one row per clock frame from the start of the stream on; the last one goes on.
@@ -207,11 +123,11 @@ def pack_audio(models: Models, features: Tensor) -> Iterator[Tensor]:
         yield models.student.embed_audio(torch.cat((piece, missing))[None])
 
 
-def generate_latents(models: Models, crops: Iterable[Tensor], features: Tensor, noise: NoiseKey) -> Iterator[Tensor]:
+def generate_latents(models: Family, crops: Iterable[Tensor], features: Tensor, noise: NoiseKey) -> Iterator[Tensor]:
     """Re-render the mouths of a stream of aligned face crops: of one shot, with nothing before it.
 
     Args:
-        models: see ``Models``.
+        models: see ``Family``.
         crops: per chunk [T, 3, S, S] in [-1, 1], T = 9 in the first chunk and 12 in every other.
         features: of the speech from the first crop on, [V, D].
         noise: whose noise is used.
@@ -286,7 +202,7 @@ class GeneratedChunk:
 
 
 def generate(
-    models: Models, groups: Iterable[ClockGroup], tracker: Tracker, features: Tensor, seed: int
+    models: Family, groups: Iterable[ClockGroup], tracker: Tracker, features: Tensor, seed: int
 ) -> Iterator[GeneratedChunk]:
     """Re-render the mouth in a stream of source frames, shot by shot.
 
@@ -294,7 +210,7 @@ def generate(
     mislead the student.
 
     Args:
-        models: see ``Models``.
+        models: see ``Family``.
         groups: source frames on the 25 fps clock.
         tracker: finds the face in every frame.
         features: of the speech, [V, D], see ``feature_rows``.
@@ -308,7 +224,7 @@ def generate(
 
 
 def _generate_shot(
-    models: Models, groups: Iterable[ClockGroup], tracker: Tracker, features: Tensor, noise: NoiseKey
+    models: Family, groups: Iterable[ClockGroup], tracker: Tracker, features: Tensor, noise: NoiseKey
 ) -> Iterator[GeneratedChunk]:
     waiting: deque[FaceChunk] = deque()
 
@@ -338,7 +254,7 @@ def shots(groups: Iterable[ClockGroup]) -> Iterator[Iterator[ClockGroup]]:
 
 @torch.inference_mode()
 def sync_frames(
-    models: Models, groups: Iterable[ClockGroup], tracker: Tracker, features: Tensor, seed: int
+    models: Family, groups: Iterable[ClockGroup], tracker: Tracker, features: Tensor, seed: int
 ) -> Iterator[tuple[Frame, Tensor, bool]]:
     """Lip-synchronise a stream of source frames; arguments as ``generate``.
 
@@ -401,7 +317,7 @@ def clock_length(plan: Plan) -> int:
 
 
 def sync_file(
-    models: Models,
+    models: Family,
     video: VideoReader,
     audio: Audio | AudioSource,
     out: str | Path,
@@ -416,7 +332,7 @@ def sync_file(
     its name only when complete.
 
     Args:
-        models: see ``Models``.
+        models: see ``Family``.
         video, audio: sources.
         out: path of the result.
         tracker: finds the face.

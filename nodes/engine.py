@@ -13,12 +13,12 @@ from .conditioning import prompt_of
 if TYPE_CHECKING:
     from ..lipforcing.audio.base import AudioEncoder, AudioFeatures
     from ..lipforcing.models import WanConfig
-    from ..lipforcing.pipeline import Models
+    from ..lipforcing.stream.family import Family
 
 
 @contextlib.contextmanager
-def running_models(model, vae, decoder, positive, sigmas, listener: AudioEncoder | None = None) -> Iterator[Models]:
-    """The engine's `Models` over the host's MODEL, VAE, VAE, CONDITIONING and SIGMAS.
+def running_models(model, vae, decoder, positive, sigmas, listener: AudioEncoder | None = None) -> Iterator[Family]:
+    """The engine's `Family` over the host's MODEL, VAE, VAE, CONDITIONING and SIGMAS.
 
     All may be None: model and codec then are those of the tiny family, `decoder` is the `vae`, the prompt none and the
     schedule the student's own. Weights are loaded when first used. `listener`: the audio encoder, where one is needed.
@@ -26,7 +26,7 @@ def running_models(model, vae, decoder, positive, sigmas, listener: AudioEncoder
     Raises:
         InputError: something that does not fit the student; names the input.
     """
-    from ..lipforcing.pipeline import Models
+    from ..lipforcing.stream.family import Family
     from ..lipforcing.tiny import family
     from .host import codecs, models
 
@@ -52,7 +52,7 @@ def running_models(model, vae, decoder, positive, sigmas, listener: AudioEncoder
         raise InputError(f"The audio_encoder input does not fit the student {info.name}; connect {needed}.")
     with models.RunningStudent(model, {codec, decoder}) as student:
         text = prompt_of(positive, info.config).to(student.device, student.dtype)
-        yield Models(student, codec, decoder, listener, text, info.crop_size, schedule)
+        yield Family(student, codec, decoder, listener, text, info.crop_size, schedule)
 
 
 def tiny_student():

@@ -139,8 +139,8 @@ def load_transformer(path, weight_dtype: str, *, causal: bool, adapter: str | No
     from ..lipforcing.checkpoints.convert import open_merged
     from ..lipforcing.checkpoints.load import check_complete
     from ..lipforcing.models.config import tiny
-    from ..lipforcing.pipeline import RELEASED_CROP_SIZE
     from ..lipforcing.sampling.schedules import TWO_STEP
+    from ..lipforcing.stream.family import RELEASED_CROP_SIZE
     from ..lipforcing.tiny import family
     from .host import models
 

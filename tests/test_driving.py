@@ -15,9 +15,10 @@ from lipforcing.faces.mask import latent_mask, pixel_mask
 from lipforcing.faces.track import FixedTracker
 from lipforcing.media import Audio, VideoReader, VideoWriter
 from lipforcing.models import Conditioning, Inputs
-from lipforcing.pipeline import Models, generate_latents, sync_file
+from lipforcing.pipeline import generate_latents, sync_file
 from lipforcing.sampling.causal import Student
 from lipforcing.sampling.noise import NoiseKey
+from lipforcing.stream.family import Family
 from lipforcing.tiny import family
 
 SIZE = family.CROP_SIZE
@@ -45,8 +46,8 @@ class Recording:
 
 
 @pytest.fixture(scope="module")
-def models() -> Models:
-    return family.models()
+def models() -> Family:
+    return family.tiny_family()
 
 
 @pytest.fixture(scope="module")

@@ -16,9 +16,10 @@ from lipforcing.faces.composite import frame_masks
 from lipforcing.faces.track import FaceTracker, FixedTracker
 from lipforcing.media import Audio, DurationPolicy, Frame, VideoReader, VideoWriter, clock_frames
 from lipforcing.models import WanConfig, WanTransformer
-from lipforcing.pipeline import Models, SyncOptions, face_chunks, generate, generate_latents, shots, sync_file
+from lipforcing.pipeline import SyncOptions, face_chunks, generate, generate_latents, shots, sync_file
 from lipforcing.sampling.causal import NetworkStudent
 from lipforcing.sampling.noise import NoiseKey
+from lipforcing.stream.family import Family
 
 RATE = 16_000
 
@@ -35,12 +36,12 @@ class Loudness:
 
 
 @pytest.fixture(scope="module")
-def models() -> Models:
+def models() -> Family:
     torch.manual_seed(0)
     config = WanConfig(24, 32, 2, 4, text_dim=4, text_len=1, freq_dim=16, audio_dim=2, audio_hidden=4)
     student = WanTransformer(config).requires_grad_(False).eval()
     codec = TinyCodec(TinyCodecConfig(width=8, blocks=1, smooth_width=4)).requires_grad_(False).eval()
-    return Models(NetworkStudent(student), codec, codec, Loudness(), torch.zeros(1, 1, 4), 32)
+    return Family(NetworkStudent(student), codec, codec, Loudness(), torch.zeros(1, 1, 4), 32)
 
 
 def make_video(path, times, size=(64, 48), rate=Fraction(25)):

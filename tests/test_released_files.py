@@ -14,7 +14,6 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from lipforcing import pipeline
 from lipforcing.audio.wav2vec2 import Wav2Vec2Config
 from lipforcing.checkpoints import Kind
 from lipforcing.checkpoints.catalog import expected_shapes
@@ -24,7 +23,9 @@ from lipforcing.codecs.wan_vae import WanVAEConfig
 from lipforcing.errors import InputError
 from lipforcing.faces.track import FixedTracker
 from lipforcing.media import AudioSource, VideoReader, VideoWriter, probe
-from lipforcing.pipeline import Models, SyncOptions, sync_file
+from lipforcing.pipeline import SyncOptions, sync_file
+from lipforcing.stream import family
+from lipforcing.stream.family import Family
 
 from .checkpoints.samples import WAN
 from .test_pipeline import speech
@@ -129,7 +130,7 @@ def speech_file(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def small_crops(monkeypatch):
-    monkeypatch.setattr(pipeline, "RELEASED_CROP_SIZE", CROP)
+    monkeypatch.setattr(family, "RELEASED_CROP_SIZE", CROP)
 
 
 def read(path: Path) -> torch.Tensor:
@@ -139,7 +140,7 @@ def read(path: Path) -> torch.Tensor:
 
 def run(files: dict[str, Path], clip: Path, out: Path) -> torch.Tensor:
     """Frames that the engine makes of the clip."""
-    models = Models.from_files(**files, dtype=torch.float32)
+    models = Family.from_files(**files, dtype=torch.float32)
     with VideoReader(clip) as video:
         sync_file(models, video, speech(1.0), out, FixedTracker(), SyncOptions(lossless=True))
     return read(out)
@@ -153,7 +154,7 @@ def difference(a: torch.Tensor, b: torch.Tensor) -> float:
 @pytest.fixture(scope="module")
 def result(files, clip, tmp_path_factory) -> torch.Tensor:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pipeline, "RELEASED_CROP_SIZE", CROP)
+        patch.setattr(family, "RELEASED_CROP_SIZE", CROP)
         return run(files, clip, tmp_path_factory.mktemp("engine") / "out.mkv")
 
 
@@ -201,19 +202,19 @@ def test_the_codec_decodes_where_no_decoder_is_named(files, clip, tmp_path, smal
 
 def test_swapped_files_are_told_apart(files):
     with pytest.raises(InputError, match=r"taew2_1.pth is a TAEHV video autoencoder; expected a Wan 2.1 VAE"):
-        Models.from_files(**files | {"codec": files["decoder"]})
+        Family.from_files(**files | {"codec": files["decoder"]})
     with pytest.raises(InputError, match=r"prompt.safetensors is a precomputed text embedding; expected a wav2vec2"):
-        Models.from_files(**files | {"audio_encoder": files["text"]})
+        Family.from_files(**files | {"audio_encoder": files["text"]})
 
 
 def test_an_ear_of_another_size_is_refused(files, tmp_path):
     other = write_audio_encoder(tmp_path / "large.safetensors", config=replace(AUDIO, layers=3))
     with pytest.raises(InputError, match=r"large.safetensors gives 320 numbers per frame, the student .* takes 256"):
-        Models.from_files(**files | {"audio_encoder": other})
+        Family.from_files(**files | {"audio_encoder": other})
 
 
 def test_sizes_and_precision_come_from_the_files(files):
-    models = Models.from_files(**files)
+    models = Family.from_files(**files)
     assert models.crop_size == 512 and models.sigmas == (0.999, 0.769, 0.0)
     assert models.dtype == torch.bfloat16 == next(models.codec.parameters()).dtype
     assert models.student.config == STUDENT and models.audio.config == AUDIO

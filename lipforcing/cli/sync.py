@@ -81,7 +81,7 @@ def command_sync(arguments: argparse.Namespace) -> None:
 
 def load_models(arguments: argparse.Namespace, device: torch.device):
     """The models that the options of ``sync`` name."""
-    from ..pipeline import Models
+    from ..stream.family import Family
     from ..tiny import family
 
     parts = {
@@ -97,10 +97,10 @@ def load_models(arguments: argparse.Namespace, device: torch.device):
         }
         if unused := [option for option, value in released.items() if value is not None]:
             raise InputError(f"The tiny model takes no {' and no '.join(unused)}; these are for a released student.")
-        return family.models(device, None if arguments.model == "tiny" else arguments.model)
+        return family.tiny_family(device, None if arguments.model == "tiny" else arguments.model)
     if missing := [option for option, path in parts.items() if path is None]:
         raise InputError(f"A released student also needs {' and '.join(missing)}; give these files too.")
-    return Models.from_files(
+    return Family.from_files(
         arguments.model,
         *parts.values(),
         arguments.decoder,

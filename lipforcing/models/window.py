@@ -181,7 +181,7 @@ class StaticRolling(Rolling):
         layers = []
         for new, buffers in zip(past.layers, self.into.layers, strict=True):
             layers.append(tuple(buffer[:, : part.shape[1]].copy_(part) for part, buffer in zip(new, buffers)))
-        return Past(tuple(layers), past.frames)
+        return self.into if past.frames == SLOTS else Past(tuple(layers), past.frames)
 
 
 def static_pasts(config: WanConfig, geometry: Geometry, batch: int, like: Tensor) -> tuple[Past, Past]:

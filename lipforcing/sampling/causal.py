@@ -76,10 +76,12 @@ class NetworkStudent:
         self.embed_text = network.embed_text
         self.embed_audio = network.embed_audio
         self.embed_times = network.embed_times
-        self.cache_write = network.cache_write
 
     def x0(self, x_t: Tensor, sigma: float, time: TimeEmbedding, conditioning: Conditioning, window: Rolling) -> Tensor:
         return velocity_to_x0(x_t, self.network.forward_chunk(x_t, time, conditioning, window), sigma)
+
+    def cache_write(self, x0: Tensor, time: TimeEmbedding, conditioning: Conditioning, window: Rolling) -> Past:
+        return self.network.cache_write(x0, time, conditioning, window)
 
 
 class CausalStream:

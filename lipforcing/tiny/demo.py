@@ -43,7 +43,7 @@ def run_demo(
     out.mkdir(parents=True, exist_ok=True)
     clip, speech = (str(family.SAMPLES / name) for name in (f"{CLIP}.mp4", f"{SPEECH}.wav"))
     wanted = torch.tensor(json.loads((family.SAMPLES / "tracks.json").read_text())[SPEECH])
-    models = family.models(device)
+    models = family.tiny_family(device)
     options = SyncOptions(seed=seed)
     with VideoReader(clip) as reader:
         speech_source = AudioSource(speech)

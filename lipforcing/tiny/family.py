@@ -17,9 +17,9 @@ from ..codecs.tiny import TinyCodec
 from ..errors import InputError
 from ..models import WanTransformer
 from ..models.config import tiny as tiny_transformer
-from ..pipeline import Models
 from ..sampling.causal import NetworkStudent
 from ..sampling.schedules import TWO_STEP
+from ..stream.family import Family
 from ..syncnet.model import SyncNet, SyncNetConfig
 from .meter import MouthMeter
 
@@ -52,7 +52,9 @@ def load(part: str, device: torch.device | str = "cpu") -> nn.Module:
     return module.to(device).eval().requires_grad_(False)
 
 
-def models(device: torch.device | str = "cpu", student: str | Path | None = None) -> Models:
+def tiny_family(
+    device: torch.device | str = "cpu", student: str | Path | None = None, dtype: torch.dtype = torch.float32
+) -> Family:
     """The family ready to run, with its own student or another one of its sizes from the file ``student``.
 
     Raises:
@@ -60,16 +62,16 @@ def models(device: torch.device | str = "cpu", student: str | Path | None = None
     """
     network, schedule = load("student", device), TWO_STEP
     if student is not None:
-        network, checkpoint = load_module(student, Kind.STUDENT, device=device, dtype=torch.float32)
+        network, checkpoint = load_module(student, Kind.STUDENT, device=device, dtype=dtype)
         schedule = checkpoint.own.schedule or TWO_STEP
         if network.config != tiny_transformer():
             raise InputError(
                 f"{student} is {checkpoint.describe()}, which needs more files: "
                 "a codec (Wan 2.1 VAE), an audio encoder (wav2vec2-base-960h) and a text embedding; give all three."
             )
-    codec = load("codec", device)
-    text = torch.zeros(1, network.config.text_len, network.config.text_dim, device=device)
-    return Models(NetworkStudent(network), codec, codec, LogMelEncoder(), text, CROP_SIZE, schedule)
+    network, codec = network.to(dtype), load("codec", device).to(dtype)
+    text = torch.zeros(1, network.config.text_len, network.config.text_dim, device=device, dtype=dtype)
+    return Family(NetworkStudent(network), codec, codec, LogMelEncoder(), text, CROP_SIZE, schedule)
 
 
 def save(part: str, module: nn.Module, recipe: dict, folder: Path = WEIGHTS) -> Path:

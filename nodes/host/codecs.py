@@ -56,7 +56,7 @@ def codec_of(vae: Any) -> HostCodec:
     from ...lipforcing.codecs.taehv import TAEHV, taew2_1
     from ...lipforcing.codecs.tiny import TinyCodec
     from ...lipforcing.codecs.wan_vae import WanVAE, WanVAEConfig
-    from ...lipforcing.pipeline import RELEASED_CROP_SIZE
+    from ...lipforcing.stream.family import RELEASED_CROP_SIZE
     from ...lipforcing.tiny import family
 
     theirs, meta = vae.first_stage_model, torch.device("meta")

@@ -56,7 +56,7 @@ def models_with(model):
 
 
 def check_student_gives_the_engines_frames(folder: Path) -> None:
-    expected = faces_by(engine("lipforcing.tiny.family").models())
+    expected = faces_by(engine("lipforcing.tiny.family").tiny_family())
     with models_with(tiny_model()) as models:
         close(faces_by(models), expected)
 
@@ -101,7 +101,7 @@ def check_lora_changes_the_student_and_leaves_the_original(folder: Path) -> None
     patched, _ = comfy.sd.load_lora_for_models(patcher, None, lora, 0.5, 0.0)
     assert len(patched.patches) == 1, list(patched.patches)
 
-    network = engine("lipforcing.tiny.family").models()
+    network = engine("lipforcing.tiny.family").tiny_family()
     down, up = (lora[f"{layer}.lora_{half}.weight"] for half in ("down", "up"))
     network.student.network.blocks[3].ffn[2].weight += 0.5 * up @ down
     with models_with(patched) as models:
@@ -110,7 +110,7 @@ def check_lora_changes_the_student_and_leaves_the_original(folder: Path) -> None
     with models_with(patcher) as models:
         original = faces_by(models)
     assert (original - changed).abs().max() > 0.01
-    close(original, faces_by(engine("lipforcing.tiny.family").models()))
+    close(original, faces_by(engine("lipforcing.tiny.family").tiny_family()))
 
 
 def check_fp8_file_runs_in_the_hosts_quantised_layers(folder: Path) -> None:
@@ -121,11 +121,11 @@ def check_fp8_file_runs_in_the_hosts_quantised_layers(folder: Path) -> None:
     layer = patcher.model.diffusion_model.blocks[0].ffn[0]
     assert type(layer).__qualname__.startswith("mixed_precision_ops"), type(layer).__qualname__
     with models_with(patcher) as models:
-        close(faces_by(models), faces_by(family.models(student=path)), 0.02)  # the engine multiplies out in bf16
+        close(faces_by(models), faces_by(family.tiny_family(student=path)), 0.02)  # the engine multiplies out in bf16
 
 
 def check_every_weight_type_runs(folder: Path) -> None:
-    expected = faces_by(engine("lipforcing.tiny.family").models())
+    expected = faces_by(engine("lipforcing.tiny.family").tiny_family())
     for dtype, error in (("bf16", 0.02), ("fp16", 2e-5), ("fp8_e4m3fn", 0.2)):
         patcher = tiny_model(dtype=dtype)
         with models_with(patcher) as models:
@@ -171,7 +171,7 @@ def check_torch_compile_wrapper_runs(folder: Path) -> None:
     set_torch_compile_wrapper(patcher, backend="eager")
     with models_with(patcher) as models:
         compiled = faces_by(models)
-    close(compiled, faces_by(engine("lipforcing.tiny.family").models()))
+    close(compiled, faces_by(engine("lipforcing.tiny.family").tiny_family()))
 
 
 def teacher_setting(folder: Path):

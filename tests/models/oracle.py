@@ -1,8 +1,8 @@
 """The transformer written once more, as plainly as it can be said: the yardstick of everything that is done to ours.
 
-It knows a state dict by its names and the formulas (those of docs/model.md). It imports nothing from ``lipforcing``. There
-is no cache: every key and value that was ever written is kept unrotated by its latent frame, and a call spells out which
-frames it sees and where they stand.
+It knows a state dict by its names and the formulas (those of docs/model.md). It imports nothing from ``lipforcing``.
+There is no cache: every key and value that was ever written is kept unrotated by its latent frame, and a call spells
+out which frames it sees and where they stand.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ def test_grid_and_shift(golden, parity):
 
 
 def test_published_constants():
-    """Those that a golden set may choose otherwise (docs/model.md, Schedule)."""
+    """Those that a golden set may choose otherwise (docs/model.md, Schedules)."""
     assert TWO_STEP == (0.999, 0.769, 0.0)
     assert torch.equal(teacher_grid(), teacher_grid(50, 5.0)) and teacher_grid()[0] == 0.999
     assert sync_window_scale(torch.tensor([0.555, 0.556, 0.882, 0.883])).tolist() == [1, 4.5, 4.5, 1]

@@ -10,8 +10,9 @@ from safetensors.torch import load_file
 
 from lipforcing.codecs.base import decode
 from lipforcing.faces.mask import pixel_mask
-from lipforcing.pipeline import Models, generate_latents
+from lipforcing.pipeline import generate_latents
 from lipforcing.sampling.noise import NoiseKey
+from lipforcing.stream.family import Family
 from lipforcing.timeline import chunk_frames_span, chunks_for_frames, frames_for_chunks
 from lipforcing.tiny import family
 from lipforcing.tiny.faces import Identity, render, sample_head
@@ -22,7 +23,7 @@ SIZE = (family.CROP_SIZE, family.CROP_SIZE)
 UNSEEN_PEOPLE = 55_000_000
 
 
-def lip_sync(models: Models, crops: torch.Tensor, waveform: torch.Tensor, seed: int = 1) -> torch.Tensor:
+def lip_sync(models: Family, crops: torch.Tensor, waveform: torch.Tensor, seed: int = 1) -> torch.Tensor:
     """Generated crops [T, 3, S, S] of source crops [T, 3, S, S]; T must fill whole chunks."""
     spans = [chunk_frames_span(c) for c in range(chunks_for_frames(len(crops)))]
     features = models.audio(waveform, len(crops))
@@ -32,8 +33,8 @@ def lip_sync(models: Models, crops: torch.Tensor, waveform: torch.Tensor, seed: 
 
 
 @pytest.fixture(scope="module")
-def models() -> Models:
-    return family.models()
+def models() -> Family:
+    return family.tiny_family()
 
 
 @pytest.fixture(scope="module")

@@ -13,14 +13,14 @@ from lipforcing.tiny import family
 def published():
     """One unseen clip, and what the student makes of it."""
     clips = utterances(1)
-    return clips, [dub(family.models(), clip) for clip in clips]
+    return clips, [dub(family.tiny_family(), clip) for clip in clips]
 
 
 @pytest.mark.parametrize(("dtype", "decibels", "similarity"), [("bf16", 50, 0.999), ("fp8_e4m3fn", 45, 0.995)])
 def test_converted_student(published, tmp_path, dtype, decibels, similarity):
     clips, whole = published
     path = convert(family.weights_path("student"), tmp_path / "student.safetensors", dtype)
-    pictures = [dub(family.models(student=path), clip) for clip in clips]
+    pictures = [dub(family.tiny_family(student=path), clip) for clip in clips]
     assert decibels < psnr_on_mouth(pictures[0], whole[0]) < float("inf")
     assert similarity < ssim_on_mouth(pictures[0], whole[0]) < 1
     before, after = figures(whole, clips), figures(pictures, clips)

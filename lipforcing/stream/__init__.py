@@ -1,0 +1,1 @@
+"""How chunks travel through the stages, and what is measured on the way."""
