@@ -411,7 +411,8 @@ def sync_file(
     began = time.monotonic()
     first = None
     done = untouched = 0
-    with VideoWriter.like(out, info, audio=audio, pad_audio=plan.silence > 0, lossless=options.lossless) as writer:
+    pad, rgb = plan.silence > 0, {"pictures": None}
+    with VideoWriter.like(out, info, audio=audio, pad_audio=pad, lossless=options.lossless, **rgb) as writer:
         features = models.audio(waveform.to(models.device), feature_rows(clock))
         groups = clock_frames(extended_frames(video, plan))
         for frame, picture, visible in sync_frames(models, groups, tracker, features, options.seed):

@@ -10,8 +10,11 @@ from pathlib import Path
 
 import av
 import numpy as np
+import torch
 
-from lipforcing.media.colour import Colour, FromRgb
+from lipforcing.media.colour import Colour
+from lipforcing.media.convert import Raster, frame_of
+from lipforcing.media.pixels import layout_of
 
 BT601_LIMITED = Colour(6, 1, 6, 6)
 
@@ -43,6 +46,13 @@ def number_of(image) -> int:
     return sum(int(image[:, bit * cell : (bit + 1) * cell].mean() > 128) << bit for bit in range(8))
 
 
+def as_frame(image: np.ndarray, pixel_format: str, colour: Colour = BT601_LIMITED) -> av.VideoFrame:
+    """uint8 [H, W, 3] RGB in another pixel format."""
+    chroma = layout_of(pixel_format).chroma(colour.siting)
+    raster = Raster(pixel_format, image.shape[1], image.shape[0], colour, chroma)
+    return frame_of(torch.from_numpy(image).permute(2, 0, 1), raster)
+
+
 def write_video(
     path: Path,
     images: Iterable[np.ndarray],
@@ -72,14 +82,7 @@ def write_video(
                     context.colorspace, context.color_range = colour.matrix, colour.range
                     context.color_primaries, context.color_trc = colour.primaries, colour.transfer
                 context.max_b_frames = b_frames
-            if stream.format.is_rgb:
-                frame = av.VideoFrame.from_ndarray(image, format="rgb24").reformat(format=pixel_format)
-            elif "10" in pixel_format:
-                frame = av.VideoFrame.from_ndarray(image, format="rgb24").reformat(
-                    format=pixel_format, dst_colorspace=colour.matrix, dst_color_range=colour.range
-                )
-            else:
-                frame = FromRgb(pixel_format, colour)(image)
+            frame = as_frame(image, pixel_format, colour)
             frame.pts = number if pts is None else pts[number]
             frame.time_base = context.time_base
             container.mux(stream.encode(frame))
