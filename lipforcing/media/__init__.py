@@ -3,7 +3,7 @@
 from .audio import Audio, AudioSource, read_audio, read_mono16k
 from .colour import Colour
 from .duration import DurationPolicy, Plan, frames_before
-from .encoding import Encoding, PictureFormat, encoding_for
+from .encoding import CodecChoice, Encoding, PictureFormat, encoding_for
 from .extend import extended_frames, frame_order
 from .info import VideoInfo, probe
 from .memory import MemoryReader
@@ -16,6 +16,7 @@ __all__ = [
     "Audio",
     "AudioSource",
     "ClockGroup",
+    "CodecChoice",
     "Colour",
     "DecodedPicture",
     "DurationPolicy",

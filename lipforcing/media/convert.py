@@ -119,18 +119,19 @@ def frame_of(rgb: Tensor, raster: Raster) -> av.VideoFrame:
     layout = layout_of(raster.pixel_format)
     places = [samples(frame, number) for number in range(len(layout.places))]
     height, width = rgb.shape[1:]
+    across, down = layout.across, layout.down
     for top in range(0, height, _STRIP):
         end = min(top + _STRIP, height)
-        first, last = max(top - layout.down, 0), min(end + layout.down, height)  # what its outer chroma needs
-        strip = rgb[:, first:last].float()
+        rows = torch.arange(top - down, end + -end % down + down).clamp(0, height - 1)  # with chroma's neighbours
+        strip = rgb[:, rows].float()
         codes = codes_of(strip if rgb.is_floating_point() else strip.div_(255), layout, raster.colour)
         for number, values in enumerate(codes):
             if not layout.is_chroma(number):
-                places[number][top:end, :width] = stored(values[top - first : end - first], layout)
+                places[number][top:end, :width] = stored(values[down : down + end - top], layout)
         if layout.kind == "yuv":
-            blocks = _blocks(codes[1:], raster.chroma, up=first == top, below=last == end)
+            blocks = functional.pad(codes[1:], (across, across + -width % across), mode="replicate")
             for place, values in zip(places[1:], gather(blocks, raster.chroma)):
-                place[top // layout.down : -(-end // layout.down)] = stored(values, layout)
+                place[top // down : -(-end // down)] = stored(values, layout)
     for number, place in enumerate(places):
         if number == layout.alpha_number:
             place[:] = layout.opaque

@@ -26,7 +26,7 @@ from .hdr import Hdr
 from .orientation import UPRIGHT, Orientation
 from .pixels import Grid, Layout, layout_of
 
-VideoCodec = Literal["auto", "h264", "hevc", "prores", "vp9", "ffv1"]
+CodecChoice = Literal["auto", "h264", "hevc", "prores", "vp9", "ffv1"]
 
 CONTAINERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska"}
 
@@ -86,10 +86,9 @@ class PictureFormat:
 
     @property
     def resolved_colour(self) -> Colour:
-        """Colour with what the file leaves open filled in as players do, and JPEG's range."""
+        """Colour with what the file leaves open filled in as players do, and the range that the format implies."""
         colour = self.colour.resolved(self.width, self.height)
-        full = self.pixel_format.startswith("yuvj")
-        return replace(colour, range=FULL) if full else colour
+        return replace(colour, range=FULL) if layout_of(self.pixel_format).full_range else colour
 
 
 @dataclass(frozen=True)
@@ -136,7 +135,7 @@ def encoding_for(
     path: str | Path,
     pictures: PictureFormat,
     *,
-    codec: VideoCodec = "auto",
+    codec: CodecChoice = "auto",
     quality: float | None = None,
     lossless: bool = False,
     preset: str = DEFAULT_PRESET,
@@ -202,7 +201,7 @@ def _for_players(path: str | Path, container: str, layout: Layout, pictures: Pic
     return "h264" if layout.bits <= 8 or (pictures.interlaced and layout.bits <= 10) else "hevc"
 
 
-def _lossless(codec: VideoCodec, layout: Layout, pictures: PictureFormat) -> tuple[_Codec, str]:
+def _lossless(codec: CodecChoice, layout: Layout, pictures: PictureFormat) -> tuple[_Codec, str]:
     """The codec and the pixel format that hold the very samples."""
     h264 = _H264_RGB if layout.kind == "rgb" else _CODECS["h264"]
     candidates = {"auto": [h264, _CODECS["ffv1"]], "h264": [h264]}.get(codec) or [_CODECS[codec]]
@@ -251,7 +250,8 @@ def _formats(chosen: _Codec, layout: Layout) -> Iterable[tuple[str, Layout]]:
         ) from error
     for name in known:
         it = layout_of(name)
-        if it and (not chosen.formats or name in chosen.formats) and (not it.full_range or name == layout.name):
+        jpeg = it and it.kind == "yuv" and it.full_range
+        if it and (not chosen.formats or name in chosen.formats) and (not jpeg or name == layout.name):
             yield name, it
 
 

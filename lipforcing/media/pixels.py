@@ -90,8 +90,8 @@ class Layout:
 
     @property
     def full_range(self) -> bool:
-        """Whether the format itself says that luma and chroma use the full range (JPEG)."""
-        return self.name.startswith("yuvj")
+        """Whether the format itself says that luma and chroma use the full range: JPEG's, and grey."""
+        return self.kind == "grey" or self.name.startswith("yuvj")
 
     def chroma(self, siting: int) -> Grid:
         """Where chroma lies."""

@@ -19,7 +19,7 @@ from av.video.frame import PictureType
 from ..errors import InputError
 from .audio import Audio, AudioSource
 from .colour import Colour, tag
-from .encoding import CONTAINERS, DEFAULT_COLOUR, DEFAULT_PRESET, PictureFormat, VideoCodec, encoding_for
+from .encoding import CONTAINERS, DEFAULT_COLOUR, DEFAULT_PRESET, CodecChoice, PictureFormat, encoding_for
 from .info import VideoInfo
 from .picture import ImagePicture, Picture
 from .soundtrack import add_soundtrack
@@ -97,7 +97,7 @@ class VideoWriter:
         pixel_aspect: Fraction = Fraction(1),
         audio: Audio | AudioSource | None = None,
         pad_audio: bool = False,
-        codec: VideoCodec = "auto",
+        codec: CodecChoice = "auto",
         quality: float | None = None,
         lossless: bool = False,
         preset: str = DEFAULT_PRESET,

@@ -14,7 +14,7 @@ import torch
 
 from lipforcing.media.colour import Colour
 from lipforcing.media.convert import Raster, frame_of
-from lipforcing.media.pixels import layout_of
+from lipforcing.media.pixels import layout_of, samples
 
 BT601_LIMITED = Colour(6, 1, 6, 6)
 
@@ -127,3 +127,13 @@ def set_display_matrix(path: Path, a: int, b: int, c: int, d: int) -> None:
     at = data.index(b"tkhd") + 4 + 40
     data[at : at + 36] = struct.pack(">9i", *(65536 * v for v in (a, b, 0, c, d, 0, 0, 0)), 1 << 30)
     path.write_bytes(data)
+
+
+def noise_frame(pixel_format: str, width: int, height: int, seed: int = 0) -> av.VideoFrame:
+    """A frame whose samples are random, over their whole range."""
+    frame, layout = av.VideoFrame(width, height, pixel_format), layout_of(pixel_format)
+    random = np.random.default_rng(seed)
+    for number in range(len(layout.places)):
+        place = samples(frame, number)
+        place[:] = random.integers(0, 2**layout.bits, place.shape).astype(place.dtype) << layout.shift
+    return frame
