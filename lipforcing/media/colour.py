@@ -102,12 +102,14 @@ def colour_of(context: av.VideoCodecContext) -> Colour:
     return Colour(context.colorspace, context.color_range, context.color_primaries, context.color_trc, siting)
 
 
-def tag(context: av.VideoCodecContext, colour: Colour) -> None:
-    """Write the colour tags of ``colour`` into an encoder.
+def tag(target: av.VideoCodecContext | av.VideoFrame, colour: Colour) -> None:
+    """Write the colour tags of ``colour`` into an encoder, or into a frame for those that read them there (ProRes).
 
     PyAV before 19 cannot set the chroma position; ``encoding`` hands it to the encoders that have an option for it.
+    PyAV before 17 cannot set primaries and transfer of a frame.
     """
-    context.colorspace, context.color_range = colour.matrix, colour.range
-    context.color_primaries, context.color_trc = colour.primaries, colour.transfer
-    if hasattr(context, "chroma_sample_location"):
-        context.chroma_sample_location = colour.siting
+    target.colorspace, target.color_range = colour.matrix, colour.range
+    if hasattr(target, "color_primaries"):
+        target.color_primaries, target.color_trc = colour.primaries, colour.transfer
+    if hasattr(target, "chroma_sample_location"):
+        target.chroma_sample_location = colour.siting

@@ -16,7 +16,7 @@ from av.video.reformatter import VideoReformatter
 from torch import Tensor
 from torch.nn import functional
 
-from .colour import FULL, Colour
+from .colour import FULL, Colour, tag
 from .orientation import UPRIGHT, Orientation
 from .pixels import Grid, Layout, gather, layout_of, read, samples, spread, stored
 
@@ -46,6 +46,12 @@ class Raster:
     height: int
     colour: Colour
     chroma: Grid
+
+    def frame(self) -> av.VideoFrame:
+        """A new one, not filled."""
+        frame = av.VideoFrame(self.width, self.height, self.pixel_format)
+        tag(frame, self.colour)
+        return frame
 
 
 def rgb_of(frame: av.VideoFrame, colour: Colour, top: int, left: int, height: int, width: int) -> Tensor:
@@ -115,8 +121,7 @@ def thumbnail_of(frame: av.VideoFrame, colour: Colour, height: int, width: int) 
 
 def frame_of(rgb: Tensor, raster: Raster) -> av.VideoFrame:
     """RGB [3, h, w], uint8 or float in [0, 1] -> a frame of the raster; alpha is opaque."""
-    frame = av.VideoFrame(raster.width, raster.height, raster.pixel_format)
-    layout = layout_of(raster.pixel_format)
+    frame, layout = raster.frame(), layout_of(raster.pixel_format)
     places = [samples(frame, number) for number in range(len(layout.places))]
     height, width = rgb.shape[1:]
     across, down = layout.across, layout.down
@@ -219,7 +224,7 @@ def arranged(frame: av.VideoFrame, colour: Colour, turn: Orientation, raster: Ra
         return frame_of(torch.from_numpy(np.ascontiguousarray(turn.upright(rgb))), raster)
     size = turn.size(frame.width, frame.height)
     grid = layout.chroma(colour.siting).upright(turn, frame.width, frame.height)
-    result = av.VideoFrame(raster.width, raster.height, raster.pixel_format)
+    result = raster.frame()
     for number in range(len(target.places)):
         place, own = samples(result, number), number
         if number == target.alpha_number:

@@ -86,9 +86,12 @@ class PictureFormat:
 
     @property
     def resolved_colour(self) -> Colour:
-        """Colour with what the file leaves open filled in as players do, and the range that the format implies."""
-        colour = self.colour.resolved(self.width, self.height)
-        return replace(colour, range=FULL) if layout_of(self.pixel_format).full_range else colour
+        """Colour with what the file leaves open filled in as players do, and the range that the format implies.
+
+        Of RGB it is that of the luma and chroma that may be made of it: limited, the only range that all players know.
+        """
+        colour, layout = self.colour.resolved(self.width, self.height), layout_of(self.pixel_format)
+        return replace(colour, range=LIMITED if layout.kind == "rgb" else FULL if layout.full_range else colour.range)
 
 
 @dataclass(frozen=True)
@@ -286,7 +289,8 @@ def _options(
     if chosen.title == "VP9":
         return {"crf": f"{crf * 63 / 51:.0f}", "b": "0", "deadline": "good", "cpu-used": "4", "row-mt": "1"}
     if chosen.title == "FFV1":
-        return {"level": "3", "slicecrc": "1"}
+        # The last column of chroma is lost where a slice begins inside a block of four pixels.
+        return {"level": "3", "slicecrc": "1"} | ({"slices": "1"} if target.across == 4 else {})
     library = "x264" if chosen.title == "H.264" else "x265"
     names = {"x264": ("mastering-display", "cll"), "x265": ("master-display", "max-cll")}[library]
     said = dict(zip(names, (hdr.mastering_display, hdr.content_light))) if hdr else {}

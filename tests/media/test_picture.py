@@ -271,7 +271,9 @@ def test_a_pattern_of_chroma_comes_back_in_place(siting, axis):
         picture = picture.patched([Patch(2, 2, region, torch.ones(1, size - 4, size - 4))])
     middle = slice(32, 96)  # ten generations of the borders do not reach it
     for number in (1, 2):
-        waves = [samples(p.frame, number).mean(1 - axis)[middle] - 128 for p in (DecodedPicture(frame, colour), picture)]
+        waves = [
+            samples(p.frame, number).mean(1 - axis)[middle] - 128 for p in (DecodedPicture(frame, colour), picture)
+        ]
         before, after = (np.fft.rfft(part)[8] for part in waves)
         assert abs(after) > 0.1 * abs(before)
         assert abs(np.angle(after / before)) * 8 / (2 * np.pi) < 0.005  # chroma samples
@@ -371,7 +373,9 @@ def test_image_picture(dtype):
     under = floats[5:16, 7:21].permute(2, 0, 1)
     expected = (under + opacity * (patch.pixels - under)).permute(1, 2, 0)
     blended = result[5:16, 7:21].float() / (255 if dtype == torch.uint8 else 1)
-    assert (blended - expected).abs().max() <= {torch.uint8: 0.501 / 255, torch.float32: 1e-6, torch.float16: 1e-3}[dtype]
+    assert (blended - expected).abs().max() <= {torch.uint8: 0.501 / 255, torch.float32: 1e-6, torch.float16: 1e-3}[
+        dtype
+    ]
 
 
 @pytest.mark.parametrize("pixel_format", ["yuv420p", "yuv422p10le", "rgb24", "gbrp12le", "yuvj420p"])
