@@ -110,8 +110,9 @@ def thumbnail_of(frame: av.VideoFrame, colour: Colour, height: int, width: int) 
         height=height,
         format="rgb24",
         src_colorspace=matrix,
-        # RGB has no matrix, but PyAV before 17 sets matrix and range only where it sees two different matrices.
-        dst_colorspace=1 if matrix != 1 else 5,
+        # RGB has no matrix, but swscale goes through one from RGB to RGB, and PyAV before 17 tells it of matrix and range
+        # only where it sees two different matrices.
+        dst_colorspace=matrix if rgb else 1 if matrix != 1 else 5,
         src_color_range=FULL if rgb else colour.range,
         dst_color_range=FULL,
         interpolation=_EXACT,

@@ -181,14 +181,15 @@ def encoding_for(
     if not lossless:
         width, height = (ceil(size / per) * per for size, per in ((width, target.across), (height, target.down)))
     colour = replace(pictures.resolved_colour, siting=grid.siting or CENTRE)
+    raster = Raster(pixel_format, width, height, colour, grid)
     return Encoding(
         codec=chosen.title,
         encoder=chosen.encoder,
-        raster=Raster(pixel_format, width, height, colour, grid),
+        raster=raster,
         lossless=lossless or chosen.title == "FFV1",
         interlaced=fields,
         tag="hvc1" if chosen.title == "HEVC" and container != "matroska" else None,
-        options=_options(chosen, target, colour, pictures.hdr, quality, lossless, preset),
+        options=_options(chosen, raster, pictures.hdr, quality, lossless, preset),
         added=(width - pictures.width, height - pictures.height),
     )
 
@@ -274,14 +275,9 @@ def _chroma(layout: Layout, target: Layout, pictures: PictureFormat, lossless: b
 
 
 def _options(
-    chosen: _Codec,
-    target: Layout,
-    colour: Colour,
-    hdr: Hdr | None,
-    quality: float | None,
-    lossless: bool,
-    preset: str,
+    chosen: _Codec, raster: Raster, hdr: Hdr | None, quality: float | None, lossless: bool, preset: str
 ) -> dict[str, str]:
+    target, siting = layout_of(raster.pixel_format), raster.colour.siting
     crf = DEFAULT_QUALITY if quality is None else quality
     if chosen.title == "ProRes":
         fine = target.across == 1
@@ -295,9 +291,14 @@ def _options(
     names = {"x264": ("mastering-display", "cll"), "x265": ("master-display", "max-cll")}[library]
     said = dict(zip(names, (hdr.mastering_display, hdr.content_light))) if hdr else {}
     # Left is what a stream means that does not say it.
-    said["chromaloc"] = colour.siting - 1 if target.down == 2 and colour.siting != LEFT else None
+    said["chromaloc"] = siting - 1 if target.down == 2 and siting != LEFT else None
     if library == "x265":
-        said |= {"log-level": "none", "lossless": 1 if lossless else None}
+        # Of pictures less than four blocks wide x265's tree of blocks writes past its end, and the process crashes.
+        said |= {
+            "log-level": "none",
+            "lossless": 1 if lossless else None,
+            "no-cutree": 1 if raster.width < 64 else None,
+        }
     own = ":".join(f"{name}={value}" for name, value in said.items() if value is not None)
     options = {"preset": preset} | ({f"{library}-params": own} if own else {})
     if not lossless:
