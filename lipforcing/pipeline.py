@@ -28,6 +28,7 @@ from .media import (
     Audio,
     AudioSource,
     ClockGroup,
+    CodecChoice,
     DurationPolicy,
     Frame,
     Plan,
@@ -53,11 +54,15 @@ class SyncOptions:
         seed: of the noise; equal seeds give equal frames.
         duration: what decides the output's length, and what fills it.
         lossless: write a file that decodes to exactly the finished pixels.
+        quality: of a lossy file, on x264's scale, 0 to 51, lower is better; None is hardly to be told from the source.
+        video_codec: "auto", or one of ``media.encoding``.
     """
 
     seed: int = 42
     duration: DurationPolicy = field(default_factory=DurationPolicy)
     lossless: bool = False
+    quality: float | None = None
+    video_codec: CodecChoice = "auto"
 
 
 DEFAULT_OPTIONS = SyncOptions()
@@ -351,7 +356,8 @@ def sync_file(
     began = time.monotonic()
     first = None
     done = untouched = 0
-    with VideoWriter.like(out, info, audio=audio, pad_audio=plan.silence > 0, lossless=options.lossless) as writer:
+    coding = {"codec": options.video_codec, "quality": options.quality, "lossless": options.lossless, "pictures": None}
+    with VideoWriter.like(out, info, audio=audio, pad_audio=plan.silence > 0, **coding) as writer:
         features = models.audio(waveform.to(models.device), feature_rows(clock))
         groups = clock_frames(extended_frames(video, plan))
         for frame, picture, visible in sync_frames(models, groups, tracker, features, options.seed):

@@ -221,7 +221,7 @@ class LipForcingComposite(io.ComfyNode):
         with (
             open_reader(track.source, track.fps) as reader,
             track.frames() as source,
-            VideoWriter.like(result, reader.info, audio=sound, pad_audio=sound is not None) as writer,
+            VideoWriter.like(result, reader.info, audio=sound, pad_audio=sound is not None, pictures=None) as writer,
         ):
             for groups in batched(clock_frames(source), BATCH):
                 outputs = [frame for group in groups for frame in group.outputs]

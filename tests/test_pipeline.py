@@ -14,7 +14,7 @@ from lipforcing.errors import InputError
 from lipforcing.faces.align import box_matrix
 from lipforcing.faces.composite import frame_masks
 from lipforcing.faces.track import FaceTracker, FixedTracker
-from lipforcing.media import Audio, DurationPolicy, Frame, VideoReader, VideoWriter, clock_frames
+from lipforcing.media import Audio, DurationPolicy, Frame, ImagePicture, VideoReader, VideoWriter, clock_frames
 from lipforcing.models import WanConfig, WanTransformer
 from lipforcing.pipeline import SyncOptions, face_chunks, generate, generate_latents, shots, sync_file
 from lipforcing.sampling.causal import NetworkStudent
@@ -158,7 +158,7 @@ def picture_of(shot: int, number: int) -> torch.Tensor:
 def frames_of(*shots: tuple[int, int]) -> list[Frame]:
     """Frames at 25 per second of shots (which, how many frames)."""
     pictures = [picture_of(shot, number) for shot, count in shots for number in range(count)]
-    return [Frame(picture, n / 25, n, n) for n, picture in enumerate(pictures)]
+    return [Frame(ImagePicture(picture), n / 25, n, n) for n, picture in enumerate(pictures)]
 
 
 def test_the_clock_is_cut_into_shots():

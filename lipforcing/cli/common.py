@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Callable
+from math import isfinite
 
 import torch
 from tqdm import tqdm
@@ -80,6 +81,15 @@ def face_choice(text: str) -> str | tuple[float, ...]:
     if len(box) != 4 or box[2] <= box[0] or box[3] <= box[1]:
         raise InputError(f"--face {text!r} is no face: give auto, full, or a box x0,y0,x1,y1 with x0 < x1 and y0 < y1.")
     return box
+
+
+def window_choice(start: float, limit: float | None) -> tuple[float, float | None]:
+    """Part of a clip in seconds: where it starts, and how long it is at most."""
+    if not (start >= 0 and isfinite(start)):
+        raise InputError(f"--start {start:g} is no time in the clip; give 0 or more seconds.")
+    if limit is not None and not (limit > 0 and isfinite(limit)):
+        raise InputError(f"--limit {limit:g} leaves nothing to do; give more than 0 seconds.")
+    return start, limit
 
 
 def device_choice(text: str) -> torch.device:

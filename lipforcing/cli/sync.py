@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from ..errors import InputError
-from .common import Bar, add, add_device, add_face, device_choice, face_choice
+from .common import Bar, add, add_device, add_face, device_choice, face_choice, window_choice
 
 DRAWN_FACES_ONLY = (
     "note: the tiny model was trained on drawn faces; on a camera recording it shows that everything works, "
@@ -52,7 +52,27 @@ def add_commands(commands) -> None:
         default="pingpong",
         help="how a video that is shorter than the audio goes on (default: pingpong)",
     )
+    sync.add_argument(
+        "--start",
+        type=float,
+        default=0.0,
+        metavar="SECONDS",
+        help="begin this far into the video, and as far into the speech (default: 0)",
+    )
+    sync.add_argument("--limit", type=float, metavar="SECONDS", help="stop after this much of both (default: the end)")
     sync.add_argument("--lossless", action="store_true", help="write exactly the finished pixels (large files)")
+    sync.add_argument(
+        "--quality",
+        type=float,
+        metavar="CRF",
+        help="0 to 51 on x264's scale, lower is better (default: 16, hardly to be told from the source)",
+    )
+    sync.add_argument(
+        "--video-codec",
+        choices=("auto", "h264", "hevc", "prores", "vp9", "ffv1"),
+        default="auto",
+        help="auto: H.264, HEVC above 8 bits, ProRes or VP9 where the source is transparent (default: auto)",
+    )
 
 
 def command_sync(arguments: argparse.Namespace) -> None:
@@ -63,9 +83,16 @@ def command_sync(arguments: argparse.Namespace) -> None:
 
     device = device_choice(arguments.device)
     face = face_choice(arguments.face)
-    options = SyncOptions(arguments.seed, DurationPolicy(arguments.length, arguments.fill), arguments.lossless)
-    with VideoReader(arguments.video) as video:
-        audio = AudioSource(arguments.audio)
+    window = window_choice(arguments.start, arguments.limit)
+    options = SyncOptions(
+        arguments.seed,
+        DurationPolicy(arguments.length, arguments.fill),
+        arguments.lossless,
+        arguments.quality,
+        arguments.video_codec,
+    )
+    with VideoReader(arguments.video, *window) as video:
+        audio = AudioSource(arguments.audio, *window)
         tracker = tracker_for(face, arguments.detector, device)
         models = load_models(arguments, device)
         bar = Bar()

@@ -3,9 +3,11 @@
 from .audio import Audio, AudioSource, read_audio, read_mono16k
 from .colour import Colour
 from .duration import DurationPolicy, Plan, frames_before
+from .encoding import CodecChoice, Encoding, PictureFormat, encoding_for
 from .extend import extended_frames, frame_order
 from .info import VideoInfo, probe
 from .memory import MemoryReader
+from .picture import DecodedPicture, ImagePicture, Patch, Picture
 from .reader import Frame, VideoReader
 from .retime import ClockGroup, clock_frames
 from .writer import VideoWriter, check_output
@@ -14,16 +16,24 @@ __all__ = [
     "Audio",
     "AudioSource",
     "ClockGroup",
+    "CodecChoice",
     "Colour",
+    "DecodedPicture",
     "DurationPolicy",
+    "Encoding",
     "Frame",
+    "ImagePicture",
     "MemoryReader",
+    "Patch",
+    "Picture",
+    "PictureFormat",
     "Plan",
     "VideoInfo",
     "VideoReader",
     "VideoWriter",
     "check_output",
     "clock_frames",
+    "encoding_for",
     "extended_frames",
     "frame_order",
     "frames_before",

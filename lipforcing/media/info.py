@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
 import av
-import torch
 
 from ..errors import InputError
 from .colour import Colour, colour_of
+from .encoding import PictureFormat
+from .hdr import Hdr
+from .orientation import UPRIGHT, Orientation
+from .pixels import layout_of, samples, unpacked
 from .source import Source, audio_stream, name_of, open_media, video_stream
 
 
@@ -20,9 +22,10 @@ class VideoInfo:
     """What is known of a video before reading it through.
 
     ``width`` and ``height`` are those of the upright picture. ``frame_rate`` is the average, ``duration`` in seconds
-    including the last frame, ``frame_count`` None where the file does not say. ``rotation`` tells by how many degrees
-    counterclockwise the stored picture is turned for display (0, 90, 180, 270). ``pixel_aspect`` is the width of an
-    upright pixel divided by its height.
+    including the last frame, ``frame_count`` None where the file does not say. ``orientation`` tells how the stored
+    picture is turned for display. ``pixel_format`` is that of the stored picture, after :func:`~.pixels.unpacked`.
+    ``pixel_aspect`` is the width of an upright pixel divided by its height. ``transparent``: the first frame is not
+    opaque everywhere. ``interlaced``: frames are two fields. ``hdr``: metadata of a high-dynamic-range master.
     """
 
     path: Source
@@ -33,12 +36,34 @@ class VideoInfo:
     frame_count: int | None
     has_audio: bool
     colour: Colour
-    rotation: int
     pixel_format: str
     bit_depth: int
     pixel_aspect: Fraction
     time_base: Fraction
     first_pts: int | None
+    orientation: Orientation = UPRIGHT
+    transparent: bool = False
+    interlaced: bool = False
+    hdr: Hdr | None = None
+
+    @property
+    def rotation(self) -> int:
+        """Degrees by which the stored picture is turned counterclockwise for display (0, 90, 180, 270)."""
+        return self.orientation.degrees
+
+    @property
+    def pictures(self) -> PictureFormat:
+        """What an encoding depends on."""
+        return PictureFormat(
+            self.width,
+            self.height,
+            self.pixel_format,
+            self.colour,
+            self.orientation,
+            self.transparent,
+            self.interlaced,
+            self.hdr,
+        )
 
 
 def probe(source: Source) -> VideoInfo:
@@ -55,24 +80,29 @@ def probe(source: Source) -> VideoInfo:
                 f"{name_of(source)} has a video stream but no frame in it can be decoded; "
                 "it may be cut off or damaged: export it again."
             )
-        turn = Orientation.of(frame)
+        turn, picture = Orientation.of(frame), unpacked(frame)
+        layout = layout_of(picture.format.name)
+        width, height = turn.size(frame.width, frame.height)
         aspect = Fraction(stream.sample_aspect_ratio or 1)
         rate, duration, count = _extent(source, container, stream)
         return VideoInfo(
             path=source,
-            width=frame.height if turn.swap else frame.width,
-            height=frame.width if turn.swap else frame.height,
+            width=width,
+            height=height,
             frame_rate=rate,
             duration=duration,
             frame_count=count,
             has_audio=audio_stream(container) is not None,
             colour=colour_of(stream.codec_context),
-            rotation=turn.degrees,
-            pixel_format=frame.format.name,
-            bit_depth=max((part.bits for part in frame.format.components), default=8),
+            pixel_format=layout.name,
+            bit_depth=layout.bits,
             pixel_aspect=1 / aspect if turn.swap else aspect,
             time_base=stream.time_base,
             first_pts=frame.pts,
+            orientation=turn,
+            transparent=layout.alpha and bool((samples(picture, layout.alpha_number) < layout.opaque).any()),
+            interlaced=frame.interlaced_frame,
+            hdr=Hdr.of(frame),
         )
 
 
@@ -136,37 +166,3 @@ def _scan(source: Source, rate: Fraction) -> tuple[Fraction, float, int]:
     if count > 1 and span > 0:
         rate = ((count - 1) / span).limit_denominator(1001)
     return rate, float(span + 1 / rate), count
-
-
-@dataclass(frozen=True)
-class Orientation:
-    """How the stored picture is turned for display: swap the axes first, then flip the results."""
-
-    swap: bool
-    flip_x: bool
-    flip_y: bool
-
-    @classmethod
-    def of(cls, frame: av.VideoFrame) -> Orientation:
-        """From the display matrix: (x, y) goes to (a x + c y, b x + d y); only right angles are honoured."""
-        matrix = frame.side_data.get("DISPLAYMATRIX")
-        if matrix is None:
-            return cls(False, False, False)
-        a, b, _, c, d = struct.unpack("=9i", bytes(matrix))[:5]
-        if abs(b) + abs(c) > abs(a) + abs(d):
-            return cls(True, c < 0, b < 0)
-        return cls(False, a < 0, d < 0)
-
-    @property
-    def degrees(self) -> int:
-        """Counterclockwise rotation, leaving out mirroring."""
-        if self.swap:
-            return 90 if self.flip_y else 270
-        return 180 if self.flip_y else 0
-
-    def apply(self, image: torch.Tensor) -> torch.Tensor:
-        """[H, W, 3] as stored -> [H', W', 3] upright."""
-        if self.swap:
-            image = image.transpose(0, 1)
-        flipped = [axis for axis, flip in ((0, self.flip_y), (1, self.flip_x)) if flip]
-        return (torch.flip(image, flipped) if flipped else image).contiguous()

@@ -8,9 +8,10 @@ from fractions import Fraction
 import torch
 
 from ..errors import InputError
+from .encoding import DEFAULT_COLOUR
 from .info import VideoInfo
+from .picture import ImagePicture
 from .reader import Frame
-from .writer import DEFAULT_COLOUR
 
 NAME = "the image batch"
 
@@ -47,7 +48,6 @@ class MemoryReader:
             frame_count=count,
             has_audio=False,
             colour=DEFAULT_COLOUR,
-            rotation=0,
             pixel_format="rgb24",
             bit_depth=8,
             pixel_aspect=Fraction(1),
@@ -75,6 +75,4 @@ class MemoryReader:
     def _frame(self, index: int) -> Frame:
         image = self.images[index].cpu()
         image = image[..., :3] if image.shape[-1] >= 3 else image[..., :1].expand(-1, -1, 3)
-        if image.is_floating_point():
-            image = image.float().mul(255).round().clamp(0, 255).to(torch.uint8)
-        return Frame(image, float(index / self.info.frame_rate), index, index)
+        return Frame(ImagePicture(image), float(index / self.info.frame_rate), index, index)

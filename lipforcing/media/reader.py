@@ -1,4 +1,4 @@
-"""Reading video as upright RGB frames with trustworthy times."""
+"""Reading video as pictures, as they were decoded, with trustworthy times."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ import av
 import torch
 
 from ..errors import InputError
-from .colour import ToRgb
-from .info import Orientation, decode_video, open_video_stream, probe
+from .info import decode_video, open_video_stream, probe
+from .orientation import Orientation
+from .picture import DecodedPicture, Picture
+from .pixels import unpacked
 from .source import WORTH_THREADS, Source, name_of, open_media
 from .timestamps import FrameClock
 
@@ -26,15 +28,20 @@ _EARLIER = 64
 
 @dataclass(frozen=True, eq=False)
 class Frame:
-    """One picture: ``image`` uint8 [H, W, 3] RGB upright, ``time`` in seconds from the first frame read.
+    """One ``picture``, shown from ``time`` on, in seconds from the first frame read.
 
     ``pts`` is the timestamp in the file (None where missing) and ``index`` the number of the source frame.
     """
 
-    image: torch.Tensor = field(repr=False)
+    picture: Picture = field(repr=False)
     time: float
     pts: int | None
     index: int
+
+    @property
+    def image(self) -> torch.Tensor:
+        """The whole picture, uint8 [H, W, 3] RGB upright, converted each time."""
+        return self.picture.rgb()
 
 
 class VideoReader:
@@ -69,7 +76,7 @@ class VideoReader:
                 )
             info = replace(info, duration=length, frame_count=None)
         self.info = info
-        self._colour = info.colour.resolved(info.width, info.height)
+        self._colour = info.pictures.resolved_colour
         # Timestamp and time of every frame reached so far (16 bytes a frame): what segment() seeks and matches by.
         self._pts, self._times = array("q"), array("d")
         self._ordered = True
@@ -106,18 +113,16 @@ class VideoReader:
         """Frames ``first`` to ``end`` - 1 once more; a pass must have reached them before."""
         for seek in self._ways_to(first):
             found = self._by_number(first, end) if seek is None else self._by_pts(first, end, seek)
-            to_rgb = ToRgb(self._colour)
             frames = []
             for index, decoded in found:
                 time = self._times[index]
-                frames.append(Frame(self._upright(to_rgb, decoded, time), time, decoded.pts, index))
+                frames.append(Frame(self._picture(decoded, time), time, decoded.pts, index))
             if len(frames) == end - first:
                 return frames
         raise InputError(f"{name_of(self.source)} gave other frames when read again; is it still being written?")
 
     def _frames(self) -> Iterator[Frame]:
         index, zero = 0, None
-        to_rgb = ToRgb(self._colour)
         for pts, time, decoded in self._timed():
             if zero is None:
                 zero = time
@@ -126,7 +131,7 @@ class VideoReader:
                 self._ordered &= pts is not None and (index == 0 or pts > self._pts[-1])
                 self._pts.append(0 if pts is None else pts)
                 self._times.append(time)
-            yield Frame(self._upright(to_rgb, decoded, time), time, pts, index)
+            yield Frame(self._picture(decoded, time), time, pts, index)
             index += 1
         if not index:
             raise InputError(
@@ -168,14 +173,14 @@ class VideoReader:
                 else:
                     yield frame
 
-    def _upright(self, to_rgb: ToRgb, frame: av.VideoFrame, time: float) -> torch.Tensor:
-        image = Orientation.of(frame).apply(torch.from_numpy(to_rgb(frame)))
-        if image.shape[:2] != (self.info.height, self.info.width):
+    def _picture(self, frame: av.VideoFrame, time: float) -> DecodedPicture:
+        picture = DecodedPicture(unpacked(frame), self._colour, Orientation.of(frame))
+        if (picture.height, picture.width) != (self.info.height, self.info.width):
             raise InputError(
                 f"{name_of(self.source)} changes its picture from {self.info.width}x{self.info.height} to "
-                f"{image.shape[1]}x{image.shape[0]} at {time:.2f} s; cut it there or export it at one size."
+                f"{picture.width}x{picture.height} at {time:.2f} s; cut it there or export it at one size."
             )
-        return image
+        return picture
 
     def _ways_to(self, first: int) -> list[int | None]:
         """Timestamps to seek to for a frame, from the quickest to the safest (None: decode from the start)."""

@@ -8,29 +8,23 @@ import os
 import secrets
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from fractions import Fraction
-from functools import partial
 from pathlib import Path
 
 import av
-import numpy as np
 import torch
+from av.codec.context import Flags
+from av.video.frame import PictureType
 
 from ..errors import InputError
 from .audio import Audio, AudioSource
-from .colour import BT709, FULL, LIMITED, RGB, Colour, FromRgb, tag
+from .colour import Colour, tag
+from .encoding import CONTAINERS, DEFAULT_COLOUR, DEFAULT_PRESET, CodecChoice, PictureFormat, encoding_for
 from .info import VideoInfo
+from .picture import ImagePicture, Picture
 from .soundtrack import add_soundtrack
 from .source import WORTH_THREADS, Source
 from .timestamps import output_time_base
-
-_CONTAINERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska"}
-
-DEFAULT_COLOUR = Colour(BT709, LIMITED, BT709, BT709)
-DEFAULT_CRF = 16
-# Against "medium": the same file size, under 1 dB less of 47 to 49 dB, and 0.4 of the time.
-DEFAULT_PRESET = "veryfast"
 
 
 def check_output(path: str | os.PathLike, sources: Sequence[Source] = ()) -> Path:
@@ -40,7 +34,7 @@ def check_output(path: str | os.PathLike, sources: Sequence[Source] = ()) -> Pat
         InputError: unknown file type, missing or unwritable folder, a folder of that name, or the path of a source.
     """
     path = Path(path)
-    if path.suffix.lower() not in _CONTAINERS:
+    if path.suffix.lower() not in CONTAINERS:
         raise InputError(f"{path}: cannot write {path.suffix or 'this'} files; name the output .mp4, .mov or .mkv.")
     if not path.parent.is_dir():
         raise InputError(f"The folder {path.parent} of the output does not exist; create it or choose another one.")
@@ -68,27 +62,26 @@ class VideoWriter:
     Everything is written to a hidden file in the same folder, which is renamed at the end, or removed when the
     ``with`` block is left by an exception (a cancelled run as well). Memory does not grow with the length.
 
-    H.264 at 4:2:0, or at 4:4:4 where width or height is odd (4:2:0 has no odd sizes, and the size is kept). Frames
-    keep their times to a tick of the source's clock. ``lossless``: H.264 of the RGB values themselves, decoded to
-    exactly the pixels written; few players show it, editors and :class:`VideoReader` do.
+    Pictures go to the encoder as they are where they have its format; ``encoding`` tells how they are coded (see
+    :func:`~.encoding.encoding_for`). Frames keep their times to a tick of the source's clock.
 
     Args:
         path: .mp4, .mov or .mkv (Matroska rounds times to milliseconds).
-        width, height: of the frames that will be written.
+        width, height: of the pictures that will be written.
         frame_rate: average frames per second.
         time_base: the source's clock; None derives one from the frame rate.
-        colour: of the source, else BT.709 limited range. What it leaves open is filled in as players would.
+        colour: of RGB that will be written. What it leaves open is filled in as players would.
+        pictures: what will be written, where it is not RGB; its size and colour then count.
         pixel_aspect: width of a pixel divided by its height.
         audio: sound, cut at the end of the last frame. See :func:`~.soundtrack.add_soundtrack` for copying.
         pad_audio: append silence where the sound is shorter than the pictures.
-        crf: x264's quality, lower is better; 16 can hardly be told from the source.
-        preset: x264's speed.
-        lossless: as above; ``crf`` and ``colour`` then do not matter.
+        codec, quality, lossless, preset: see :func:`~.encoding.encoding_for`.
         metadata: tags of the container; values that are not strings are written as JSON.
         sources: input files, which must not be overwritten (that of ``audio`` is known).
 
     Raises:
-        InputError: the file cannot be written (:func:`check_output`), or ``audio`` has no samples.
+        InputError: the file cannot be written (:func:`check_output`, :func:`~.encoding.encoding_for`), or ``audio``
+            has no samples.
     """
 
     def __init__(
@@ -100,12 +93,14 @@ class VideoWriter:
         *,
         time_base: Fraction | None = None,
         colour: Colour = DEFAULT_COLOUR,
+        pictures: PictureFormat | None = None,
         pixel_aspect: Fraction = Fraction(1),
         audio: Audio | AudioSource | None = None,
         pad_audio: bool = False,
-        crf: float = DEFAULT_CRF,
-        preset: str = DEFAULT_PRESET,
+        codec: CodecChoice = "auto",
+        quality: float | None = None,
         lossless: bool = False,
+        preset: str = DEFAULT_PRESET,
         metadata: Mapping[str, object] | None = None,
         sources: Sequence[Source] = (),
     ):
@@ -115,17 +110,15 @@ class VideoWriter:
         self._frame_rate = Fraction(frame_rate)
         self._time_base = output_time_base(time_base or 1 / self._frame_rate, self._frame_rate)
         self._size = (height, width)
-        self._colour = colour.resolved(width, height)
-        self._lossless = lossless
+        options = {"codec": codec, "quality": quality, "lossless": lossless, "preset": preset}
+        self.encoding = encoding_for(self.path, pictures or PictureFormat(width, height, colour=colour), **options)
         self._last_pts: int | None = None
         self._waiting: av.Packet | None = None
         self._sound = None
         self._closed = False
         self._container = self._open(metadata or {})
         try:
-            self._video = self._add_video(crf, preset, pixel_aspect)
-            coded = FromRgb(self._video.pix_fmt, self._colour)
-            self._as_frame = partial(av.VideoFrame.from_ndarray, format="rgb24") if lossless else coded
+            self._video = self._add_video(pixel_aspect)
             if audio is not None:
                 self._sound = add_soundtrack(self._container, audio, pad_audio, lossless)
         except BaseException:
@@ -135,7 +128,8 @@ class VideoWriter:
     @classmethod
     def like(cls, path: str | os.PathLike, info: VideoInfo, **options) -> VideoWriter:
         """A writer with the size, rate, clock, colours and pixel shape of a source, which it refuses to overwrite."""
-        given = {"time_base": info.time_base, "colour": info.colour, "pixel_aspect": info.pixel_aspect, **options}
+        own = {"colour": info.colour, "pictures": info.pictures, "pixel_aspect": info.pixel_aspect}
+        given = {"time_base": info.time_base, **own, **options}
         given["sources"] = (info.path, *options.get("sources", ()))
         return cls(path, info.width, info.height, info.frame_rate, **given)
 
@@ -148,16 +142,20 @@ class VideoWriter:
         else:
             self.discard()
 
-    def write(self, image: torch.Tensor, time: float) -> None:
-        """Append a frame: uint8 [H, W, 3] RGB on any device, shown from ``time`` seconds on.
+    def write(self, picture: Picture | torch.Tensor, time: float) -> None:
+        """Append a picture, or uint8 [H, W, 3] RGB on any device, shown from ``time`` seconds on.
 
         Raises:
             ValueError: another size or type than announced.
         """
-        if image.shape != (*self._size, 3) or image.dtype != torch.uint8:
-            raise ValueError(f"expected uint8 {(*self._size, 3)}, got {image.dtype} {tuple(image.shape)}")
-        pixels = np.ascontiguousarray(image.cpu().numpy())
-        frame = self._as_frame(pixels)
+        if isinstance(picture, torch.Tensor):
+            if picture.shape != (*self._size, 3) or picture.dtype != torch.uint8:
+                raise ValueError(f"expected uint8 {(*self._size, 3)}, got {picture.dtype} {tuple(picture.shape)}")
+            picture = ImagePicture(picture)
+        if (picture.height, picture.width) != self._size:
+            raise ValueError(f"expected a picture of {self._size}, got {(picture.height, picture.width)}")
+        frame = picture.coded(self.encoding.raster)
+        frame.pict_type = PictureType.NONE  # the encoder would repeat the source's choice of key frames
         pts = round(time / self._time_base)
         if self._last_pts is not None and pts <= self._last_pts:
             pts = self._last_pts + 1
@@ -205,7 +203,7 @@ class VideoWriter:
         self._temporary.unlink(missing_ok=True)
 
     def _open(self, metadata: Mapping[str, object]) -> av.container.OutputContainer:
-        kind = _CONTAINERS[self.path.suffix.lower()]
+        kind = CONTAINERS[self.path.suffix.lower()]
         # Own tags (a workflow) survive only with use_metadata_tags; faststart lets players begin before the last byte.
         flags = {"movflags": "use_metadata_tags+faststart"} if kind != "matroska" else {}
         container = av.open(str(self._temporary), "w", format=kind, container_options=flags)
@@ -213,20 +211,18 @@ class VideoWriter:
             container.metadata[key] = value if isinstance(value, str) else json.dumps(value)
         return container
 
-    def _add_video(self, crf: float, preset: str, pixel_aspect: Fraction) -> av.VideoStream:
-        height, width = self._size
-        stream = self._container.add_stream("libx264rgb" if self._lossless else "libx264", rate=self._frame_rate)
-        stream.width, stream.height = width, height
+    def _add_video(self, pixel_aspect: Fraction) -> av.VideoStream:
+        coding, raster = self.encoding, self.encoding.raster
+        stream = self._container.add_stream(coding.encoder, rate=self._frame_rate)
+        stream.width, stream.height, stream.pix_fmt = raster.width, raster.height, raster.pixel_format
+        stream.options = dict(coding.options)
         context = stream.codec_context
-        if self._lossless:
-            stream.pix_fmt = "rgb24"
-            stream.options = {"crf": "0", "preset": preset}
-            tag(context, replace(self._colour, matrix=RGB, range=FULL))
-        else:
-            stream.pix_fmt = "yuv444p" if width % 2 or height % 2 else "yuv420p"
-            stream.options = {"crf": str(crf), "preset": preset}
-            tag(context, self._colour)
-        if width * height < WORTH_THREADS:
+        tag(context, coding.tagged_colour)
+        if coding.tag:
+            context.codec_tag = coding.tag
+        if coding.interlaced:
+            context.flags |= Flags.interlaced_dct | Flags.interlaced_me
+        if raster.width * raster.height < WORTH_THREADS:
             context.thread_count = 1
         context.time_base = self._time_base
         context.sample_aspect_ratio = pixel_aspect

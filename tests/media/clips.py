@@ -10,8 +10,11 @@ from pathlib import Path
 
 import av
 import numpy as np
+import torch
 
-from lipforcing.media.colour import Colour, FromRgb
+from lipforcing.media.colour import Colour
+from lipforcing.media.convert import Raster, frame_of
+from lipforcing.media.pixels import layout_of, samples
 
 BT601_LIMITED = Colour(6, 1, 6, 6)
 
@@ -43,6 +46,13 @@ def number_of(image) -> int:
     return sum(int(image[:, bit * cell : (bit + 1) * cell].mean() > 128) << bit for bit in range(8))
 
 
+def as_frame(image: np.ndarray, pixel_format: str, colour: Colour = BT601_LIMITED) -> av.VideoFrame:
+    """uint8 [H, W, 3] RGB in another pixel format."""
+    chroma = layout_of(pixel_format).chroma(colour.siting)
+    raster = Raster(pixel_format, image.shape[1], image.shape[0], colour, chroma)
+    return frame_of(torch.from_numpy(image).permute(2, 0, 1), raster)
+
+
 def write_video(
     path: Path,
     images: Iterable[np.ndarray],
@@ -72,14 +82,7 @@ def write_video(
                     context.colorspace, context.color_range = colour.matrix, colour.range
                     context.color_primaries, context.color_trc = colour.primaries, colour.transfer
                 context.max_b_frames = b_frames
-            if stream.format.is_rgb:
-                frame = av.VideoFrame.from_ndarray(image, format="rgb24").reformat(format=pixel_format)
-            elif "10" in pixel_format:
-                frame = av.VideoFrame.from_ndarray(image, format="rgb24").reformat(
-                    format=pixel_format, dst_colorspace=colour.matrix, dst_color_range=colour.range
-                )
-            else:
-                frame = FromRgb(pixel_format, colour)(image)
+            frame = as_frame(image, pixel_format, colour)
             frame.pts = number if pts is None else pts[number]
             frame.time_base = context.time_base
             container.mux(stream.encode(frame))
@@ -124,3 +127,13 @@ def set_display_matrix(path: Path, a: int, b: int, c: int, d: int) -> None:
     at = data.index(b"tkhd") + 4 + 40
     data[at : at + 36] = struct.pack(">9i", *(65536 * v for v in (a, b, 0, c, d, 0, 0, 0)), 1 << 30)
     path.write_bytes(data)
+
+
+def noise_frame(pixel_format: str, width: int, height: int, seed: int = 0) -> av.VideoFrame:
+    """A frame whose samples are random, over their whole range."""
+    frame, layout = av.VideoFrame(width, height, pixel_format), layout_of(pixel_format)
+    random = np.random.default_rng(seed)
+    for number in range(len(layout.places)):
+        place = samples(frame, number)
+        place[:] = random.integers(0, 2**layout.bits, place.shape).astype(place.dtype) << layout.shift
+    return frame

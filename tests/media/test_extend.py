@@ -70,7 +70,7 @@ def test_memory_is_bounded_by_a_segment(tmp_path, monkeypatch):
     class Watched(VideoReader):
         def segment(self, first, end):
             frames = super().segment(first, end)
-            pictures.update(frame.image for frame in frames)
+            pictures.update(frame.picture for frame in frames)
             return frames
 
     reader = Watched(write_video(tmp_path / "a.mp4", numbered(40), options={"g": "250"}))

@@ -91,7 +91,7 @@ def test_colours_survive_in_tags_and_in_pixels(tmp_path, matrix, level_range):
 @pytest.mark.parametrize("width, height", [(33, 16), (32, 17), (35, 19)])
 def test_odd_sizes_are_kept(tmp_path, width, height):
     image = smooth(width, height)
-    path = write(tmp_path / "a.mp4", [image] * 2, crf=4)
+    path = write(tmp_path / "a.mp4", [image] * 2, quality=4)
     read = next(VideoReader(path).frames()).image.numpy()
     assert read.shape == image.shape
     assert np.abs(read.astype(int) - image).mean() <= 2

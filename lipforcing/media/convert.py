@@ -1,0 +1,270 @@
+"""Between the stored samples of a decoded picture and RGB: whole pictures, rectangles, patches, thumbnails, encoders.
+
+Chroma is brought to the pixels linearly, and back by the mean of the pixels around its place, both with the siting of
+the picture, so that nothing shifts however often a picture is read and written.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+
+import av
+import numpy as np
+import torch
+from av.video.reformatter import VideoReformatter
+from torch import Tensor
+from torch.nn import functional
+
+from .colour import FULL, Colour, tag
+from .orientation import UPRIGHT, Orientation
+from .pixels import Grid, Layout, gather, layout_of, read, samples, spread, stored
+
+# Rows that are converted at a time: what stays in a processor's cache.
+_STRIP = 64
+
+# H.273 matrix -> swscale's own number for it.
+_SWSCALE_MATRIX = {1: 1, 4: 4, 5: 5, 6: 5, 7: 7, 9: 9, 10: 9}
+
+# BILINEAR | ACCURATE_RND | FULL_CHR_H_INT. swscale's default rounding darkens 4:2:0 video by one to two levels.
+_EXACT = 0x2 | 0x40000 | 0x2000
+
+
+@dataclass(frozen=True)
+class Raster:
+    """Pictures as an encoder wants them.
+
+    Attributes:
+        pixel_format: FFmpeg's name.
+        width, height: up to a block of chroma more than the picture, which is filled by repeating its last column, row.
+        colour: resolved.
+        chroma: where its chroma lies.
+    """
+
+    pixel_format: str
+    width: int
+    height: int
+    colour: Colour
+    chroma: Grid
+
+    def frame(self) -> av.VideoFrame:
+        """A new one, not filled."""
+        frame = av.VideoFrame(self.width, self.height, self.pixel_format)
+        tag(frame, self.colour)
+        return frame
+
+
+def rgb_of(frame: av.VideoFrame, colour: Colour, top: int, left: int, height: int, width: int) -> Tensor:
+    """A rectangle of the picture as stored, float32 [3, height, width] RGB in [0, 1]."""
+    layout = layout_of(frame.format.name)
+    rows, columns = slice(top, top + height), slice(left, left + width)
+    if layout.kind == "rgb":
+        codes = [read(samples(frame, number)[rows, columns], layout) for number in range(3)]
+        return torch.stack(codes).div_(2**layout.bits - 1)
+    luma = read(samples(frame, 0)[rows, columns], layout)
+    if layout.kind == "grey":
+        black, span, _, _ = colour.levels(layout.bits)
+        return luma.sub_(black).div_(span).clamp_(0, 1).expand(3, -1, -1)
+    grid = layout.chroma(colour.siting)
+    blue, red = (_at_pixels(samples(frame, number), layout, grid, top, left, height, width) for number in (1, 2))
+    return colour.to_rgb(luma, blue, red, layout.bits)
+
+
+def _at_pixels(place: np.ndarray, layout: Layout, grid: Grid, top: int, left: int, height: int, width: int) -> Tensor:
+    """Chroma of the pixels of a rectangle, [height, width]; beyond the picture it goes on as at its border."""
+    if (grid.across, grid.down) == (1, 1):
+        return read(place[top : top + height, left : left + width], layout)
+    rows = _blocks_with_neighbours(top, height, grid.down, len(place))
+    columns = _blocks_with_neighbours(left, width, grid.across, place.shape[1])
+    pixels = spread(read(place[np.ix_(rows, columns)], layout), grid)
+    top, left = top % grid.down, left % grid.across
+    return pixels[top : top + height, left : left + width]
+
+
+def _blocks_with_neighbours(first: int, length: int, per: int, count: int) -> np.ndarray:
+    """Numbers of the samples for pixels ``first`` to ``first + length`` - 1, and one more on both sides."""
+    return np.arange(first // per - 1, (first + length - 1) // per + 2).clip(0, count - 1)
+
+
+def image_of(frame: av.VideoFrame, colour: Colour) -> np.ndarray:
+    """The whole picture as stored, uint8 [H, W, 3] RGB."""
+    image = torch.empty(frame.height, frame.width, 3, dtype=torch.uint8)
+    for top in range(0, frame.height, _STRIP):
+        strip = rgb_of(frame, colour, top, 0, min(_STRIP, frame.height - top), frame.width)
+        image[top : top + _STRIP] = (strip * 255).round_().permute(1, 2, 0)
+    return image.numpy()
+
+
+_scaler = threading.local()
+
+
+def thumbnail_of(frame: av.VideoFrame, colour: Colour, height: int, width: int) -> np.ndarray:
+    """The picture as stored, scaled straight from its planes: uint8 [height, width, 3] RGB."""
+    if not hasattr(_scaler, "scaler"):
+        _scaler.scaler = VideoReformatter()  # keeps swscale's tables; not for two threads at a time
+    rgb = layout_of(frame.format.name).kind == "rgb"
+    matrix = _SWSCALE_MATRIX[colour.matrix]
+    small = _scaler.scaler.reformat(
+        frame,
+        width=width,
+        height=height,
+        format="rgb24",
+        src_colorspace=matrix,
+        # RGB has no matrix, but swscale goes through one from RGB to RGB, and PyAV before 17 tells it of matrix and range
+        # only where it sees two different matrices.
+        dst_colorspace=matrix if rgb else 1 if matrix != 1 else 5,
+        src_color_range=FULL if rgb else colour.range,
+        dst_color_range=FULL,
+        interpolation=_EXACT,
+    )
+    return small.to_ndarray()
+
+
+def frame_of(rgb: Tensor, raster: Raster) -> av.VideoFrame:
+    """RGB [3, h, w], uint8 or float in [0, 1] -> a frame of the raster; alpha is opaque."""
+    frame, layout = raster.frame(), layout_of(raster.pixel_format)
+    places = [samples(frame, number) for number in range(len(layout.places))]
+    height, width = rgb.shape[1:]
+    across, down = layout.across, layout.down
+    for top in range(0, height, _STRIP):
+        end = min(top + _STRIP, height)
+        rows = torch.arange(top - down, end + -end % down + down).clamp(0, height - 1)  # with chroma's neighbours
+        strip = rgb[:, rows].float()
+        codes = codes_of(strip if rgb.is_floating_point() else strip.div_(255), layout, raster.colour)
+        for number, values in enumerate(codes):
+            if not layout.is_chroma(number):
+                places[number][top:end, :width] = stored(values[down : down + end - top], layout)
+        if layout.kind == "yuv":
+            blocks = functional.pad(codes[1:], (across, across + -width % across), mode="replicate")
+            for place, values in zip(places[1:], gather(blocks, raster.chroma)):
+                place[top // down : -(-end // down)] = stored(values, layout)
+    for number, place in enumerate(places):
+        if number == layout.alpha_number:
+            place[:] = layout.opaque
+        elif not layout.is_chroma(number):
+            _fill(place, place[:height, :width])
+    return frame
+
+
+def codes_of(rgb: Tensor, layout: Layout, colour: Colour) -> Tensor:
+    """RGB [3, h, w] in [0, 1] -> code values [C, h, w] of the components of a layout, without alpha, not rounded."""
+    if layout.kind == "rgb":
+        return rgb * (2**layout.bits - 1)
+    codes = colour.from_rgb(rgb, layout.bits)
+    return codes if layout.kind == "yuv" else codes[:1]
+
+
+def blend(frame: av.VideoFrame, colour: Colour, top: int, left: int, rgb: Tensor, opacity: Tensor) -> None:
+    """Lay pixels over a rectangle of a frame as stored, in its own samples.
+
+    A luma sample changes where ``opacity`` is above 0, a chroma sample where that of any pixel of its block is. Chroma
+    is weighted by opacity before it is reduced, so that pixels that are not laid on do not colour their neighbours.
+
+    Args:
+        frame: changed in place.
+        colour: of the frame, resolved.
+        top, left: of the rectangle, which lies inside the picture.
+        rgb: float [3, h, w] in [0, 1].
+        opacity: float [1, h, w] in [0, 1].
+    """
+    layout = layout_of(frame.format.name)
+    height, width = opacity.shape[1:]
+    codes = codes_of(rgb, layout, colour)
+    for number, values in enumerate(codes):
+        if not layout.is_chroma(number):
+            place = samples(frame, number)[top : top + height, left : left + width]
+            _over(place, values * opacity[0], opacity[0], opacity[0] > 0, layout)
+    if layout.kind == "yuv":
+        grid = layout.chroma(colour.siting)
+        row, column = top // grid.down, left // grid.across
+        layers = torch.cat((opacity, codes[1:] * opacity))
+        inset = functional.pad(layers, (left - column * grid.across, 0, top - row * grid.down, 0))
+        borders = {"up": top == 0, "before": left == 0}
+        borders |= {"below": top + height == frame.height, "after": left + width == frame.width}
+        blocks = _blocks(inset, grid, **borders)
+        weight, *chroma = gather(blocks, grid)
+        inside = blocks[:1, grid.down : -grid.down, grid.across : -grid.across]
+        touched = functional.max_pool2d(inside, (grid.down, grid.across))[0] > 0
+        for number, values in enumerate(chroma, 1):
+            place = samples(frame, number)[row : row + len(weight), column : column + weight.shape[1]]
+            _over(place, values, weight, touched, layout)
+
+
+def _over(place: np.ndarray, weighted: Tensor, weight: Tensor, where: Tensor, layout: Layout) -> None:
+    codes = read(place, layout)
+    np.copyto(place, stored(codes.addcmul(codes, weight, value=-1).add_(weighted), layout), where=where.numpy())
+
+
+def _blocks(
+    values: Tensor, grid: Grid, up: bool = True, below: bool = True, before: bool = True, after: bool = True
+) -> Tensor:
+    """Values [C, h, w] that start with a block -> whole blocks, and one more on each side.
+
+    At the picture's own borders (the sides that are true) they go on as at the border, else with 0.
+    """
+    height, width = values.shape[1:]
+    above, beside = grid.down, grid.across
+    under = -height % grid.down + grid.down
+    behind = -width % grid.across + grid.across
+    sides = [(before, beside), (after, behind), (up, above), (below, under)]
+    values = functional.pad(values, [size if border else 0 for border, size in sides], mode="replicate")
+    return functional.pad(values, [0 if border else size for border, size in sides])
+
+
+def arranged(frame: av.VideoFrame, colour: Colour, turn: Orientation, raster: Raster) -> av.VideoFrame:
+    """A decoded frame, turned upright, as an encoder wants it; the very frame where it is that already.
+
+    Samples are moved, not converted, where depth and chroma grid are the same: in a rotation, in another order in
+    memory, at a size that is filled up. Else depth and chroma are converted, and only between RGB and others colours.
+    """
+    layout, target = layout_of(frame.format.name), layout_of(raster.pixel_format)
+    if turn == UPRIGHT and (layout, frame.width, frame.height) == (target, raster.width, raster.height):
+        return frame
+    if (layout.kind == "rgb") != (target.kind == "rgb"):
+        rgb = rgb_of(frame, colour, 0, 0, frame.height, frame.width).numpy()
+        return frame_of(torch.from_numpy(np.ascontiguousarray(turn.upright(rgb))), raster)
+    size = turn.size(frame.width, frame.height)
+    grid = layout.chroma(colour.siting).upright(turn, frame.width, frame.height)
+    result = raster.frame()
+    for number in range(len(target.places)):
+        place, own = samples(result, number), number
+        if number == target.alpha_number:
+            own = layout.alpha_number
+        if own is None:
+            place[:] = target.opaque
+        elif target.is_chroma(number) and not layout.is_chroma(number):
+            place[:] = target.neutral
+        else:
+            moved = turn.upright(samples(frame, own))
+            same_grid = not target.is_chroma(number) or grid == raster.chroma
+            if same_grid and layout.bits == target.bits:
+                moved = moved >> layout.shift << target.shift
+            else:
+                codes = read(moved, layout)
+                codes = codes if same_grid else _resampled(codes, grid, raster.chroma, *size)
+                moved = stored(_rescaled(codes, layout, target, number, colour), target)
+            _fill(place, moved)
+    return result
+
+
+def _resampled(codes: Tensor, grid: Grid, to: Grid, width: int, height: int) -> Tensor:
+    """Chroma [n, m] of one grid -> [n', m'] of another."""
+    pixels = spread(functional.pad(codes[None], (1, 1, 1, 1), mode="replicate"), grid)[:, :height, :width]
+    return gather(_blocks(pixels, to), to)[0]
+
+
+def _rescaled(codes: Tensor, layout: Layout, target: Layout, number: int, colour: Colour) -> Tensor:
+    """Code values of a component at one depth -> at another."""
+    if number == target.alpha_number or layout.kind == "rgb":
+        return codes * ((2**target.bits - 1) / (2**layout.bits - 1))
+    scale = slice(2, 4) if target.is_chroma(number) else slice(0, 2)
+    (zero, span), (to_zero, to_span) = (colour.levels(bits)[scale] for bits in (layout.bits, target.bits))
+    return (codes - zero) * (to_span / span) + to_zero
+
+
+def _fill(place: np.ndarray, pixels: np.ndarray) -> None:
+    """Put pixels into a plane that may be larger; the last column and row are repeated."""
+    height, width = pixels.shape
+    place[:height, :width] = pixels
+    place[:height, width:] = place[:height, width - 1 : width]
+    place[height:] = place[height - 1 : height]
