@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -14,7 +15,7 @@ from .distributed import METADATA, read_distributed
 from .pickles import PICKLE_BYTES, PICKLE_START, read_pickle
 from .safetensors_header import looks_like_safetensors, read_header
 from .sources import Spec, TensorSource
-from .storage import Sharded, Stored
+from .storage import File, Sharded, Stored
 from .torch_files import LEGACY_START, ZIP_START, read_legacy, read_zip
 
 FOREIGN_STARTS = {
@@ -110,26 +111,24 @@ def open_tensors(path: str | Path) -> TensorFile:
 
 
 def _open_file(path: Path) -> TensorFile:
-    size = path.stat().st_size
-    with open(path, "rb") as file:
-        start = file.read(64)
+    file = File(path)
+    start = file.read(0, 64)
     if not start:
         raise InputError(f"{path.name} is empty; copy or download it again")
     if start.startswith(ZIP_START):
-        return TensorFile(path, "torch zip", read_zip(path), size=size)
+        return TensorFile(path, "torch zip", read_zip(file), size=file.size)
     if start.startswith(LEGACY_START):
-        return TensorFile(path, "torch legacy", read_legacy(path), size=size)
+        return TensorFile(path, "torch legacy", read_legacy(file), size=file.size)
     if looks_like_safetensors(start):
-        tensors, metadata = read_header(path)
+        tensors, metadata = read_header(file)
         if not tensors:
             raise InputError(f"{path.name} holds no tensors; expected a checkpoint")
-        return TensorFile(path, "safetensors", tensors, metadata, size)
+        return TensorFile(path, "safetensors", tensors, metadata, file.size)
     for foreign, what in FOREIGN_STARTS.items():
         if start.startswith(foreign):
             raise InputError(f"{path.name} is {what}; expected safetensors or a PyTorch checkpoint")
     if start.startswith(PICKLE_START):
-        with open(path, "rb") as file:
-            read_pickle(file.read(PICKLE_BYTES), path.name)
+        read_pickle(io.BytesIO(file.read(0, PICKLE_BYTES)), file)
         raise InputError(f"{path.name} is a bare pickle, not written by torch.save; save it as safetensors")
     raise InputError(f"{path.name} is neither safetensors nor a PyTorch checkpoint, or it is damaged; check the file")
 
@@ -163,8 +162,7 @@ def _open_weights_in(folder: Path) -> TensorFile:
 def _open_index(index: Path) -> TensorFile:
     """Shards listed by an index file, the names taken from the shards themselves."""
     try:
-        with open(index, "rb") as file:
-            table = json.loads(file.read(PICKLE_BYTES))["weight_map"]
+        table = json.loads(File(index).read(0, PICKLE_BYTES))["weight_map"]
         names = sorted({Path(shard).name for shard in table.values()})
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise InputError(f"{index.name} is not an index of safetensors shards; name the weights file") from None
@@ -184,7 +182,7 @@ def _open_shards(folder: Path, files: list[Path]) -> TensorFile:
         missing = absent[0] if absent else f"some of {counts.pop()} shards"
         raise InputError(f"folder {folder.name} is incomplete: {missing} missing; copy all shards")
     for file in files:
-        more, text = read_header(file)
+        more, text = read_header(File(file))
         twice = next((name for name in more if name in tensors), None)
         if twice:
             raise InputError(

@@ -1,7 +1,7 @@
 """Names of tensors in the files people have, mapped to the names of the official checkpoints.
 
 Trainers, exporters and hosts wrap the same tensors in dicts and prefixes, and diffusers names the parts of Wan
-differently (model-and-inference fact sheet, sections 2.2 to 2.5). Every function here is a pure map of names.
+differently (docs/model.md, Parameter names). Every function here is a pure map of names.
 """
 
 from __future__ import annotations

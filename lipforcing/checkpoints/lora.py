@@ -13,7 +13,7 @@ from .sources import Spec, TensorSource
 
 A, B = ".lora_A.weight", ".lora_B.weight"
 PATCH_EMBEDDING = "patch_embedding.weight"
-PUBLISHED_RATIO = 0.5  # alpha 64 over rank 128 (model-and-inference fact sheet, section 2.4)
+PUBLISHED_RATIO = 0.5  # alpha 64 over rank 128 (docs/model.md, Parameter names)
 
 
 def is_lora(name: str) -> bool:

@@ -96,7 +96,7 @@ class Dequantised(TensorSource):
         rows = self.source.rows(name, start, stop)
         if rows.dtype not in FP8_DTYPES:
             return rows
-        scale = self.source[self._scales[name]].float() if name in self._scales else torch.ones(())
+        scale = self.source.rows(self._scales[name], 0, 1).float() if name in self._scales else torch.ones(())
         return (rows.float() * scale).to(self.dtype)
 
     def __getitem__(self, name: str) -> Tensor:
@@ -127,9 +127,11 @@ def _check_formats(source: TensorSource) -> None:
 
 
 def _bytes(source: TensorSource, name: str) -> bytes:
-    """Text stored as a tensor; empty where it is too long to be an entry."""
+    """Text stored as a tensor; empty where it is no text or too long to be an entry."""
     spec = source.spec(name)
-    return source[name].numpy().tobytes() if spec.dtype == torch.uint8 and spec.nbytes < 1 << 16 else b""
+    if spec.dtype != torch.uint8 or len(spec.shape) != 1 or spec.nbytes >= 1 << 16:
+        return b""
+    return source.rows(name, 0, spec.shape[0]).numpy().tobytes()
 
 
 def _check_scale(source: TensorSource, name: str) -> None:

@@ -1,4 +1,4 @@
-"""The header of a safetensors file, checked field by field before anything relies on it.
+"""The header of a safetensors file.
 
 A file is 8 bytes of header length (little endian), the header (JSON: name -> dtype, shape, data_offsets relative to
 its end, and an optional ``__metadata__`` of text), and the data, without holes or overlaps.
@@ -9,17 +9,16 @@ from __future__ import annotations
 import json
 import struct
 from collections.abc import Mapping
-from pathlib import Path
 
 import torch
+from safetensors import SafetensorError, safe_open
 
 from ..errors import InputError
+from .released import check_size, damaged
 from .sources import Spec
-from .storage import Stored
+from .storage import File, Stored, contiguous, is_shape
 
 HEADER_BYTES = 16 << 20  # 60 times that of the 14B model; a header takes about 20 times its size in memory
-MAX_AXES = 16
-MAX_COUNT = 1 << 48  # of anything; keeps products within what torch can count
 
 DTYPES: dict[str, torch.dtype] = {
     "F64": torch.float64,
@@ -44,31 +43,39 @@ def looks_like_safetensors(start: bytes) -> bool:
     return start[8:9] == b"{"
 
 
-def read_header(path: Path) -> tuple[dict[str, Stored], dict[str, str]]:
+def read_header(file: File) -> tuple[dict[str, Stored], dict[str, str]]:
     """Places of all tensors and the text metadata of a safetensors file.
+
+    ``safe_open`` checks that sizes fit shapes and dtypes and that the tensors cover the data without overlap. It is not
+    asked for the tensors: it maps the file writable or not at all, which a system may refuse for 28 GB.
 
     Raises:
         InputError: truncated or damaged in any way, or with a dtype that is not in ``DTYPES``.
     """
-    size = path.stat().st_size
-    with open(path, "rb") as file:
-        prefix = file.read(8)
-        if len(prefix) < 8:
-            raise InputError(f"{path.name} is truncated: {size} bytes; copy or download it again")
-        length = struct.unpack("<Q", prefix)[0]
-        if length > HEADER_BYTES:
-            raise InputError(f"{path.name} is damaged or not safetensors: it declares a header of {length} bytes")
-        if 8 + length > size:
-            raise InputError(
-                f"{path.name} is truncated: {size} bytes, but its header alone takes {8 + length}; "
-                "copy or download it again"
-            )
-        header = _parse(file.read(length), path.name)
-    metadata = _text_metadata(header.pop("__metadata__", {}), path.name)
-    data_start = 8 + length
-    tensors = {name: _place(path, name, entry, data_start, size) for name, entry in header.items()}
-    _check_tiling(tensors, data_start, size, path.name)
-    return tensors, metadata
+    start = 8 + int.from_bytes(file.read(0, 8), "little")
+    if start > min(file.size, HEADER_BYTES):
+        raise damaged(file, f"its header alone takes {start} bytes")
+    try:
+        header = json.loads(file.read(8, start - 8))
+        metadata = header.pop("__metadata__", {})
+        check_size(file, start + max((entry["data_offsets"][1] for entry in header.values()), default=0))
+        with safe_open(file.path, "numpy"):
+            return {name: _place(file, name, start, **entry) for name, entry in header.items()}, metadata
+    except InputError:
+        raise
+    except (SafetensorError, ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
+        raise damaged(file, f"its header is wrong ({type(error).__name__}: {str(error)[:100]})") from None
+
+
+def _place(file: File, name: str, start: int, dtype: str, shape: list[int], data_offsets: list[int]) -> Stored:
+    """One entry of a header that ends at ``start``."""
+    if dtype not in DTYPES or not is_shape(shape):
+        raise InputError(
+            f"{file.label}: tensor {name[:100]!r} is of dtype {dtype!r} and shape {str(shape)[:100]}, which is not "
+            f"supported; convert it to one of {', '.join(DTYPES)}"
+        )
+    spec = Spec(tuple(shape), DTYPES[dtype])
+    return Stored(file, start + data_offsets[0], spec, contiguous(spec.shape))
 
 
 def build_header(specs: Mapping[str, Spec], metadata: Mapping[str, str]) -> tuple[bytes, dict[str, int]]:
@@ -92,70 +99,3 @@ def build_header(specs: Mapping[str, Spec], metadata: Mapping[str, str]) -> tupl
     text += b" " * (-len(text) % 8)
     start = 8 + len(text)
     return struct.pack("<Q", len(text)) + text, {name: start + offset for name, offset in offsets.items()}
-
-
-def _parse(text: bytes, label: str) -> dict:
-    try:
-        header = json.loads(text.decode("utf-8"), object_pairs_hook=_unique)
-    except (ValueError, RecursionError) as error:
-        raise InputError(
-            f"{label} is damaged: its header is not valid JSON ({str(error)[:100]}); copy or download it again"
-        ) from None
-    if not isinstance(header, dict):
-        raise InputError(f"{label} is damaged: its header is not a table of tensors; copy or download it again")
-    return header
-
-
-def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    table = dict(pairs)
-    if len(table) != len(pairs):
-        raise ValueError("the same name twice")
-    return table
-
-
-def _text_metadata(metadata: object, label: str) -> dict[str, str]:
-    if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
-        raise InputError(f"{label} is damaged: its metadata is not a table of text; copy or download it again")
-    return metadata
-
-
-def _place(path: Path, name: str, entry: object, data_start: int, size: int) -> Stored:
-    """Check one entry of the header."""
-    fields = entry if isinstance(entry, dict) else {}
-    dtype_name, shape, offsets = fields.get("dtype"), fields.get("shape"), fields.get("data_offsets")
-    if not (_counts(shape) and len(shape) <= MAX_AXES and _counts(offsets) and len(offsets) == 2):
-        raise InputError(f"{path.name} is damaged: header entry of {name[:100]!r} is wrong; copy or download it again")
-    if not isinstance(dtype_name, str) or dtype_name not in DTYPES:
-        raise InputError(
-            f"{path.name}: tensor {name[:100]!r} is of dtype {str(dtype_name)[:20]!r}, which is not supported; "
-            f"convert it to one of {', '.join(DTYPES)}"
-        )
-    spec = Spec(tuple(shape), DTYPES[dtype_name])
-    start, end = offsets
-    if end - start != spec.nbytes:
-        raise InputError(
-            f"{path.name} is damaged: tensor {name[:100]!r} of {list(shape)} {dtype_name} has {end - start} bytes "
-            f"instead of {spec.nbytes}; copy or download it again"
-        )
-    if data_start + end > size:
-        raise InputError(
-            f"{path.name} is truncated: {size} bytes, but tensor {name[:100]!r} ends at {data_start + end}; "
-            "copy or download it again"
-        )
-    return Stored(path, data_start + start, spec)
-
-
-def _counts(value: object) -> bool:
-    return isinstance(value, list) and all(type(item) is int and 0 <= item < MAX_COUNT for item in value)
-
-
-def _check_tiling(tensors: Mapping[str, Stored], data_start: int, size: int, label: str) -> None:
-    """Every byte of the data belongs to exactly one tensor."""
-    position = data_start
-    for name, tensor in sorted(tensors.items(), key=lambda item: (item[1].offset, item[1].spec.nbytes)):
-        if tensor.offset != position:
-            kind = "overlaps another" if tensor.offset < position else "follows unused bytes"
-            raise InputError(f"{label} is damaged: tensor {name[:100]!r} {kind}; copy or download it again")
-        position += tensor.spec.nbytes
-    if position != size:
-        raise InputError(f"{label} is damaged: {size - position} bytes after the last tensor; copy it again")

@@ -62,6 +62,14 @@ class TensorSource(Mapping[str, Tensor]):
         shape = self.spec(name).shape
         return self.rows(name, 0, shape[0] if shape else 1)
 
+    def __contains__(self, name: object) -> bool:
+        # Mapping would load the tensor to find out.
+        try:
+            self.spec(name)
+        except KeyError:
+            return False
+        return True
+
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
         return {name: self.spec(name).shape for name in self}

@@ -10,112 +10,119 @@ from __future__ import annotations
 import io
 import struct
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import BinaryIO
+from typing import Any
 
 import torch
 
 from ..errors import InputError
-from .pickles import PICKLE_BYTES, Global, Instance, Reference, read_pickle
+from .pickles import PICKLE_BYTES, Named, read_pickle
+from .released import check_size, damaged
 from .sources import Spec
-from .storage import Stored
+from .storage import File, Stored, are_counts, is_shape, reach
 
 ZIP_START = b"PK\x03\x04"
 LEGACY_START = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # a pickle of torch's magic number
 LEGACY_VERSION = 1001
+LOCAL_HEADER = struct.Struct("<26xHH")  # in front of a zip's entry; lengths of the name and of the padding behind it
 DIRECTORY_BYTES = 16 << 20  # of the zip's list of entries, 100,000 storages
 MAX_VALUES = 200_000
 MAX_DEPTH = 16
 MAX_NAME = 512
 BARE = "tensor"  # name of a tensor that is saved without a dict around it
-
-STORAGE_DTYPES = {
-    "DoubleStorage": torch.float64,
-    "FloatStorage": torch.float32,
-    "HalfStorage": torch.float16,
-    "BFloat16Storage": torch.bfloat16,
-    "LongStorage": torch.int64,
-    "IntStorage": torch.int32,
-    "ShortStorage": torch.int16,
-    "CharStorage": torch.int8,
-    "ByteStorage": torch.uint8,
-    "BoolStorage": torch.bool,
-    "ComplexFloatStorage": torch.complex64,
-    "UntypedStorage": torch.uint8,
+DTYPES = {
+    **{"Double": torch.float64, "Float": torch.float32, "Half": torch.float16, "BFloat16": torch.bfloat16},
+    **{"Long": torch.int64, "Int": torch.int32, "Short": torch.int16, "Char": torch.int8, "Byte": torch.uint8},
+    **{"Bool": torch.bool, "ComplexFloat": torch.complex64, "Untyped": torch.uint8},
 }
 
 
 @dataclass(frozen=True)
-class Extent:
-    """Bytes of one storage: position in the file and length."""
+class Storage:
+    """What a pickle says of a storage: dtype and number of its elements."""
 
-    offset: int
-    nbytes: int
+    dtype: torch.dtype
+    count: int
 
-
-class Section(io.RawIOBase):
-    """Bytes [start, start + length) of an open file, as a file of their own."""
-
-    def __init__(self, file: BinaryIO, start: int, length: int) -> None:
-        self.file, self.start, self.length, self.position = file, start, length, 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self.position, io.SEEK_END: self.length}[whence]
-        if base + offset < 0:
-            raise OSError("seek before the start")
-        self.position = base + offset
-        return self.position
-
-    def readinto(self, buffer) -> int:
-        count = max(0, min(len(buffer), self.length - self.position))
-        self.file.seek(self.start + self.position)
-        data = self.file.read(count)
-        buffer[: len(data)] = data
-        self.position += len(data)
-        return len(data)
+    @property
+    def nbytes(self) -> int:
+        return self.count * self.dtype.itemsize
 
 
-def read_zip(path: Path, start: int = 0, length: int | None = None) -> dict[str, Stored]:
+@dataclass(frozen=True)
+class Dense:
+    """A tensor as a pickle describes it: on the storage of a key, ``first`` bytes behind its beginning."""
+
+    key: str
+    first: int
+    spec: Spec
+    stride: tuple[int, ...]
+
+
+def read_zip(file: File, start: int = 0, length: int | None = None) -> dict[str, Stored]:
     """Places of all tensors of a ``torch.save`` archive, by dotted path through its dicts.
 
     Args:
-        path: the file.
+        file: the file.
         start, length: the part of the file that is the archive, by default all of it.
 
     Raises:
         InputError: truncated, damaged, compressed, not a checkpoint, or with anything but data in its pickle.
     """
-    label = path.name
-    with open(path, "rb") as file:
-        section = Section(file, start, path.stat().st_size - start if length is None else length)
-        directory = _directory(section, label)
-        pickles = [name for name in directory if name.endswith("/data.pkl") and name.count("/") == 1]
-        if len(pickles) != 1:
-            raise InputError(f"{label} is a zip archive but not a PyTorch checkpoint: it has no data.pkl")
-        folder = pickles[0].rpartition("/")[0]
-        if f"{folder}/constants.pkl" in directory:
-            raise InputError(f"{label} is a TorchScript program, not a checkpoint; save its state dict instead")
-        extents = {
-            name.rpartition("/")[2]: _extent(section, entry, label)
-            for name, entry in directory.items()
-            if name.startswith(f"{folder}/data/")
-        }
-        byte_order = directory.get(f"{folder}/byteorder")
-        if byte_order is not None and _content(section, byte_order, label) != b"little":
-            raise InputError(f"{label} was saved on a big-endian machine; save it again on an ordinary one")
-        tree, _ = read_pickle(_content(section, directory[pickles[0]], label), label)
-    return _places(path, tree, lambda key: extents.get(key))
+    try:
+        entries = zipfile.ZipFile(Section(file, start, file.size - start if length is None else length)).infolist()
+    # Python's reader fails on a damaged directory in each of these ways.
+    except (zipfile.BadZipFile, NotImplementedError, ValueError, OverflowError, IndexError, struct.error):
+        raise _without_directory(file, start) from None
+    if any(entry.compress_type != zipfile.ZIP_STORED or entry.file_size != entry.compress_size for entry in entries):
+        raise InputError(
+            f"{file.label} is a zip archive with compressed entries, which PyTorch never writes; if it contains the "
+            "checkpoint, unpack it first"
+        )
+    sizes = {entry.filename: entry.file_size for entry in entries}
+    if len(sizes) != len(entries):
+        raise damaged(file, "its zip directory has an entry twice")
+    folders = [name.removesuffix("data.pkl") for name in sizes if name.endswith("/data.pkl") and name.count("/") == 1]
+    if len(folders) != 1:
+        raise InputError(f"{file.label} is a zip archive but not a PyTorch checkpoint: it has no data.pkl")
+    folder = folders[0]
+    if f"{folder}constants.pkl" in sizes:
+        raise InputError(f"{file.label} is a TorchScript program, not a checkpoint; save its state dict instead")
+    places = {entry.filename: _behind_header(file, start + entry.header_offset) for entry in entries}
+
+    def content(name: str) -> bytearray:
+        return file.read(places.get(folder + name, 0), min(sizes.get(folder + name, 0), PICKLE_BYTES))
+
+    if content("byteorder") not in (b"", b"little"):
+        raise _big_endian(file)
+    storages: dict[str, Storage] = {}
+    tree = _read(file, io.BytesIO(content("data.pkl")), storages)
+    for key, storage in storages.items():
+        name = f"{folder}data/{key}"
+        if storage.nbytes > sizes.get(name, -1) or not 0 <= places[name] <= file.size - storage.nbytes:
+            raise damaged(file, "data of its tensors is missing")
+    return _tensors(file, tree, {key: places[f"{folder}data/{key}"] for key in storages})
 
 
-def read_legacy(path: Path) -> dict[str, Stored]:
+def _without_directory(file: File, start: int) -> InputError:
+    """What to say of a zip archive without its end: its first entry is the pickle, which tells what should follow."""
+    storages: dict[str, Storage] = {}
+    start = _behind_header(file, start)
+    stream = io.BytesIO(file.read(start, PICKLE_BYTES))
+    _read(file, stream, storages)
+    needed = start + stream.tell() + sum(storage.nbytes for storage in storages.values())
+    check_size(file, needed, len(storages))
+    return damaged(file, "the directory at the end of the zip archive cannot be read")
+
+
+def _behind_header(file: File, start: int) -> int:
+    """Where the content of the zip entry begins whose header is at ``start``."""
+    header = file.read(start, LOCAL_HEADER.size).ljust(LOCAL_HEADER.size)
+    return start + LOCAL_HEADER.size + sum(LOCAL_HEADER.unpack(header))
+
+
+def read_legacy(file: File) -> dict[str, Stored]:
     """Places of all tensors of a checkpoint from before torch 1.6.
 
     After the pickles of magic number, version, platform, contents and list of storage keys follow the storages in the
@@ -124,229 +131,118 @@ def read_legacy(path: Path) -> dict[str, Stored]:
     Raises:
         InputError: truncated, damaged, or with anything but data in its pickles.
     """
-    label, size = path.name, path.stat().st_size
-    with open(path, "rb") as file:
-        data = file.read(PICKLE_BYTES)
-        position = 0
-        values = []
-        for _ in range(5):
-            value, taken = read_pickle(data[position:], label)
-            values.append(value)
-            position += taken
-        _, version, platform, tree, keys = values
-        if version != LEGACY_VERSION or not isinstance(keys, list):
-            raise InputError(f"{label} is damaged: not the layout of a torch.save file; copy or download it again")
-        if isinstance(platform, dict) and platform.get("little_endian") is False:
-            raise InputError(f"{label} was saved on a big-endian machine; save it again on an ordinary one")
-        sizes = {reference.id[2]: _item_size(reference, label) for reference in _references(tree, label)}
-        extents = {}
-        for key in keys:
-            file.seek(position)
-            count_bytes = file.read(8)
-            if len(count_bytes) < 8 or key not in sizes:
-                raise _truncated(label)
-            nbytes = struct.unpack("<Q", count_bytes)[0] * sizes[key]
-            if position + 8 + nbytes > size:
-                raise _truncated(label)
-            extents[key] = Extent(position + 8, nbytes)
-            position += 8 + nbytes
-    return _places(path, tree, lambda key: extents.get(key))
+    storages: dict[str, Storage] = {}
+    stream = io.BytesIO(file.read(0, PICKLE_BYTES))
+    _, version, platform, tree, keys = (_read(file, stream, storages) for _ in range(5))
+    if isinstance(platform, dict) and platform.get("little_endian") is False:
+        raise _big_endian(file)
+    keys = [key for key in keys if isinstance(key, str)] if isinstance(keys, list) else []
+    if version != LEGACY_VERSION or sorted(keys) != sorted(storages):
+        raise damaged(file, "its parts are not those of a torch.save file")
+    places, position = {}, stream.tell()
+    check_size(file, position + sum(8 + storage.nbytes for storage in storages.values()))
+    for key in keys:
+        if int.from_bytes(file.read(position, 8), "little") != storages[key].count:
+            raise damaged(file, "data of its tensors is not where it should be")
+        places[key] = position + 8
+        position = places[key] + storages[key].nbytes
+    return _tensors(file, tree, places)
 
 
-def _directory(section: Section, label: str) -> dict[str, zipfile.ZipInfo]:
-    """Entries of the archive by name; none of them compressed."""
-    tail_start = max(0, section.length - (1 << 16) - 22)
-    section.seek(tail_start)
-    tail = section.read(section.length - tail_start)
-    end = tail.rfind(b"PK\x05\x06")
-    if end < 0 or end + 22 > len(tail):
-        raise _truncated(label)
-    # Python's reader would load a directory of any size.
-    directory_bytes = struct.unpack("<L", tail[end + 12 : end + 16])[0]
-    if directory_bytes == 0xFFFFFFFF and end >= 20:
-        place = struct.unpack("<Q", tail[end - 12 : end - 4])[0]
-        section.seek(min(place + 40, section.length))
-        directory_bytes = int.from_bytes(section.read(8), "little")
-    if directory_bytes > DIRECTORY_BYTES:
-        raise InputError(f"{label} is damaged or not a checkpoint: its zip directory has {directory_bytes} bytes")
-    try:
-        entries = zipfile.ZipFile(section).infolist()
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, struct.error, IndexError):
-        raise InputError(f"{label} is damaged: its zip directory cannot be read; copy or download it again") from None
-    for entry in entries:
-        if entry.compress_type != zipfile.ZIP_STORED or entry.file_size != entry.compress_size:
+def _big_endian(file: File) -> InputError:
+    return InputError(f"{file.label} was saved on a big-endian machine; save it again on an ordinary one")
+
+
+class Section:
+    """Bytes [start, start + length) of a file, as the file that ``zipfile`` reads a little at a time."""
+
+    def __init__(self, file: File, start: int, length: int) -> None:
+        self.file, self.start, self.length, self.position = file, start, length, 0
+
+    def tell(self) -> int:
+        return self.position
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        self.position = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self.position, io.SEEK_END: self.length}[whence]
+        return self.position
+
+    def read(self, count: int = 1 << 62) -> bytearray:
+        count = max(0, min(count, self.length - self.position))
+        if count > DIRECTORY_BYTES:
+            raise zipfile.BadZipFile(f"a list of {count} bytes")
+        self.position += count
+        return self.file.read(self.start + self.position - count, count)
+
+
+def _read(file: File, stream: io.BytesIO, storages: dict[str, Storage]) -> Any:
+    """The next pickle of a stream: dicts and lists, with ``Dense`` for tensors; adds the storages that it names."""
+
+    def storage(reference: list) -> str:
+        mark, kind, key, _, count, *view = reference
+        name = kind.name.rpartition(".")[2].removesuffix("Storage")
+        if name not in DTYPES:
             raise InputError(
-                f"{label} is a zip archive with compressed entries, which PyTorch never writes; if it contains the "
-                "checkpoint, unpack it first"
+                f"{file.label} has a storage of type {name[:40]!r}, which is not supported; convert it to float"
             )
-    directory = {entry.filename: entry for entry in entries}
-    if len(directory) != len(entries):
-        raise InputError(f"{label} is damaged: its zip directory has an entry twice; copy or download it again")
-    return directory
+        if view and view[0] is not None:
+            raise InputError(
+                f"{file.label} shares storages in the way of torch 0.3; load and save it again with a newer torch"
+            )
+        if mark != "storage" or not isinstance(key, str) or not are_counts([count]):
+            raise ValueError("a storage is described in an unknown way")
+        storages.setdefault(key, Storage(DTYPES[name], count))
+        return key
+
+    def tensor(key, first, shape, stride, requires_grad=False, hooks=None, dtype=None, metadata=None) -> Dense:
+        # The seventh argument is the dtype in version 3 and something else before.
+        dtype = getattr(torch, dtype.name.rpartition(".")[2]) if isinstance(dtype, Named) else storages[key].dtype
+        if not (are_counts([first]) and is_shape(shape) and are_counts(stride) and len(stride) == len(shape)):
+            raise ValueError("a tensor is not dense")
+        dense = Dense(key, first * dtype.itemsize, Spec(tuple(shape), dtype), tuple(stride))
+        if max(dense.first + reach(dense.spec, dense.stride), dense.spec.nbytes) > storages[key].nbytes:
+            raise ValueError(f"a tensor of {shape} is larger than its storage")
+        return dense
+
+    calls = {
+        **{f"torch._utils._rebuild_tensor{version}": tensor for version in ("", "_v2", "_v3")},
+        "torch._utils._rebuild_parameter": lambda data, requires_grad, hooks: data,
+        "torch._utils._rebuild_parameter_with_state": lambda data, requires_grad, hooks, state: data,
+        "torch._tensor._rebuild_from_type_v2": lambda call, kind, args, state: calls[call.name](*args),
+    }
+    return read_pickle(stream, file, calls, storage)
 
 
-def _extent(section: Section, entry: zipfile.ZipInfo, label: str) -> Extent:
-    """Where the data of an archive entry lies in the file."""
-    section.seek(entry.header_offset)
-    header = section.read(30)
-    if len(header) < 30 or header[:4] != ZIP_START:
-        raise _truncated(label)
-    name_length, extra_length = struct.unpack("<HH", header[26:30])
-    offset = entry.header_offset + 30 + name_length + extra_length
-    if offset + entry.file_size > section.length:
-        raise _truncated(label)
-    return Extent(section.start + offset, entry.file_size)
+def _tensors(file: File, tree: Any, places: Mapping[str, int]) -> dict[str, Stored]:
+    """All tensors below dicts and lists, by dotted path; bounded whatever the pickle shares.
 
-
-def _content(section: Section, entry: zipfile.ZipInfo, label: str) -> bytes:
-    extent = _extent(section, entry, label)
-    if extent.nbytes > PICKLE_BYTES:
-        raise InputError(f"{label} has a pickle of {extent.nbytes} bytes, which no checkpoint needs")
-    section.seek(extent.offset - section.start)
-    return section.read(extent.nbytes)
-
-
-def _walk(tree: object, label: str) -> Iterator[tuple[str, Instance]]:
-    """All described objects below dicts and lists, with their dotted path; bounded whatever the pickle shares."""
-    pending: list[tuple[str, object, int]] = [("", tree, 0)]
-    for visited, (path, value, depth) in enumerate(_drain(pending)):
-        if visited + len(pending) > MAX_VALUES or depth > MAX_DEPTH or len(path) > MAX_NAME:
-            raise InputError(f"{label} is too large or too deeply nested to be a checkpoint; save a plain state dict")
-        if isinstance(value, Instance):
-            yield path, value
-        elif isinstance(value, (dict, list)):
-            if len(value) > MAX_VALUES:
-                continue
-            items = value.items() if isinstance(value, dict) else enumerate(value)
-            below = [(f"{path}.{key}" if path else str(key), item, depth + 1) for key, item in items if _named(key)]
-            pending.extend(reversed(below))
-
-
-def _named(key: object) -> bool:
-    return isinstance(key, (str, int))
-
-
-def _drain(pending: list) -> Iterator:
-    while pending:
-        yield pending.pop()
-
-
-def _references(tree: object, label: str) -> Iterator[Reference]:
-    """Storages that tensors in the tree stand on."""
-    for _, instance in _walk(tree, label):
-        tensor = _tensor_call(instance)
-        if tensor is not None and tensor.args and isinstance(tensor.args[0], Reference):
-            _check_reference(tensor.args[0], label)
-            yield tensor.args[0]
-
-
-def _tensor_call(instance: Instance) -> Instance | None:
-    """The call that makes a tensor, inside those that make a parameter or subclass of it."""
-    for _ in range(4):
-        name, args = instance.type, instance.args
-        if name.startswith("torch._utils._rebuild_tensor"):
-            return instance
-        if name.startswith("torch._utils._rebuild_parameter") and args and isinstance(args[0], Instance):
-            instance = args[0]
-        elif name == "torch._tensor._rebuild_from_type_v2" and len(args) > 2 and isinstance(args[0], Global):
-            instance = Instance(args[0].name, args[2] if isinstance(args[2], tuple) else ())
-        else:
-            return None
-    return None
-
-
-def _check_reference(reference: Reference, label: str) -> None:
-    fields = reference.id
-    if not (
-        isinstance(fields, tuple)
-        and len(fields) >= 5
-        and fields[0] == "storage"
-        and isinstance(fields[1], Global)
-        and isinstance(fields[2], str)
-    ):
-        raise InputError(f"{label} is damaged: it refers to a storage in an unknown way; copy or download it again")
-    if len(fields) > 5 and fields[5] is not None:
-        raise InputError(f"{label} shares storages in the way of torch 0.3; load and save it again with a newer torch")
-
-
-def _item_size(reference: Reference, label: str) -> int:
-    return _storage_dtype(reference, label).itemsize
-
-
-def _storage_dtype(reference: Reference, label: str) -> torch.dtype:
-    name = reference.id[1].name.rpartition(".")[2]
-    if name not in STORAGE_DTYPES:
-        raise InputError(f"{label} has a storage of type {name[:40]!r}, which is not supported; convert it to float")
-    return STORAGE_DTYPES[name]
-
-
-def _places(path: Path, tree: object, extent_of: Callable[[str], Extent | None]) -> dict[str, Stored]:
-    """Place of every tensor in the tree.
+    Args:
+        file, tree: a file and the contents of its pickle.
+        places: position in the file of every storage.
 
     Raises:
-        InputError: a tensor reaches beyond its storage, or all together are far larger than the file.
+        InputError: there is none, or the tree or all tensors together are far larger than the file.
     """
-    places: dict[str, Stored] = {}
-    for name, instance in _walk(tree, path.name):
-        tensor = _tensor_call(instance)
-        if tensor is not None:
-            places[name or BARE] = _place(path, name or BARE, tensor, extent_of)
-    if not places:
-        raise InputError(f"{path.name} holds no tensors; expected a checkpoint")
-    _check_total(places, path)
-    return places
-
-
-def _check_total(places: Mapping[str, Stored], path: Path) -> None:
+    found: dict[str, Stored] = {}
+    pending, visited = [("", tree, 0)], 0
+    while pending:
+        path, value, depth = pending.pop()
+        visited += 1
+        if visited + len(pending) > MAX_VALUES or depth > MAX_DEPTH or len(path) > MAX_NAME:
+            raise InputError(
+                f"{file.label} is too large or too deeply nested to be a checkpoint; save a plain state dict"
+            )
+        if isinstance(value, Dense):
+            found[path or BARE] = Stored(file, places[value.key] + value.first, value.spec, value.stride)
+        elif isinstance(value, (dict, list)) and len(value) <= MAX_VALUES:
+            items = value.items() if isinstance(value, dict) else enumerate(value)
+            named = [(str(key), item) for key, item in items if isinstance(key, str) or are_counts([key])]
+            pending += [(f"{path}.{key}" if path else key, item, depth + 1) for key, item in reversed(named)]
+    if not found:
+        raise InputError(f"{file.label} holds no tensors; expected a checkpoint")
     # Tied weights share a storage, so the sum may exceed the file, but not by much.
-    total, size = sum(place.spec.nbytes for place in places.values()), path.stat().st_size
-    if total > 4 * size:
-        raise InputError(f"{path.name} declares {total} bytes of tensors but has only {size}; it is not a checkpoint")
-
-
-def _place(path: Path, name: str, call: Instance, extent_of: Callable[[str], Extent | None]) -> Stored:
-    args = call.args
-    reference, offset, shape, stride = args[:4] if len(args) >= 4 else (None, None, None, None)
-    if not (isinstance(reference, Reference) and are_counts((offset,)) and are_counts(shape) and are_counts(stride)):
+    total = sum(tensor.spec.nbytes for tensor in found.values())
+    if total > 4 * file.size:
         raise InputError(
-            f"{path.name}: tensor {name[:100]!r} is not a plain dense tensor; save its dense, dequantised form"
+            f"{file.label} declares {total} bytes of tensors but has only {file.size}; it is not a checkpoint"
         )
-    _check_reference(reference, path.name)
-    dtype = _storage_dtype(reference, path.name)
-    if call.type.endswith("_rebuild_tensor_v3"):
-        dtype = _named_dtype(args[6] if len(args) > 6 else None, path.name)
-    extent = extent_of(reference.id[2])
-    spec = Spec(shape, dtype)
-    if len(stride) != len(shape) or extent is None:
-        raise _truncated(path.name)
-    reach = offset + (1 + sum((size - 1) * step for size, step in zip(shape, stride)) if spec.numel else 0)
-    if reach * dtype.itemsize > extent.nbytes or spec.nbytes > extent.nbytes:
-        raise InputError(
-            f"{path.name} is damaged: tensor {name[:100]!r} of {list(shape)} is larger than its storage; "
-            "copy or download it again"
-        )
-    contiguous = stride == _contiguous_stride(shape) or spec.numel <= 1
-    return Stored(path, extent.offset + offset * dtype.itemsize, spec, None if contiguous else stride)
-
-
-def _contiguous_stride(shape: tuple[int, ...]) -> tuple[int, ...]:
-    stride, step = [], 1
-    for size in reversed(shape):
-        stride.append(step)
-        step *= size
-    return tuple(reversed(stride))
-
-
-def are_counts(value: object) -> bool:
-    return isinstance(value, tuple) and all(type(item) is int and 0 <= item < 1 << 48 for item in value)
-
-
-def _named_dtype(value: object, label: str) -> torch.dtype:
-    dtype = getattr(torch, value.name.rpartition(".")[2], None) if isinstance(value, Global) else None
-    if not isinstance(dtype, torch.dtype):
-        raise InputError(f"{label} is damaged: it names a dtype that does not exist; copy or download it again")
-    return dtype
-
-
-def _truncated(label: str) -> InputError:
-    return InputError(f"{label} is truncated or damaged: data of its tensors is missing; copy or download it again")
+    return found

@@ -1,7 +1,7 @@
 """The encoder half of UMT5 in the files people have: names, sizes and the tensors it consists of.
 
 Official names are those of Hugging Face's ``UMT5EncoderModel``; Wan's own ``models_t5_umt5-xxl-enc-bf16.pth`` names the
-same tensors differently (model-and-inference fact sheet 6.2).
+same tensors differently (docs/model.md, Text).
 """
 
 from __future__ import annotations

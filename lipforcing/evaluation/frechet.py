@@ -10,6 +10,7 @@ from torch import nn
 
 from ..errors import InputError
 from .batches import Batch
+from .weights import read_state
 
 CLIP_FRAMES = range(20, 36)  # of each clip, as published; earlier ones where a clip is shorter
 SIZE = 224
@@ -48,8 +49,7 @@ def load_fid(path: Path, device: torch.device | str = "cpu") -> FidMeasure:
     Raises:
         InputError: torchmetrics or torch-fidelity is not installed, or the file holds something else.
     """
-    if not path.is_file():
-        raise InputError(f"{path} does not exist; give {INCEPTION}.")
+    read_state(path, INCEPTION)  # torch-fidelity opens the file itself, with whatever torch.load does by default
     try:
         from torchmetrics.image.fid import FrechetInceptionDistance
 
@@ -107,7 +107,10 @@ class FvdMeasure:
 
 
 def load_fvd(path: Path, device: torch.device | str = "cpu") -> FvdMeasure:
-    """FVD with I3D from a TorchScript file, which is a program: only for files from a trusted source.
+    """FVD with I3D from a TorchScript file.
+
+    Unlike all other weights this is a program, which torch's interpreter runs. It is not Python, but its operations can
+    read and write files, so take it only from a source that is trusted.
 
     Raises:
         InputError: the file is missing or no TorchScript.

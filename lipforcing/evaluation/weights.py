@@ -6,25 +6,17 @@ from pathlib import Path
 
 import torch
 
+from ..checkpoints.files import open_tensors
 from ..errors import InputError
 
 
 def read_state(path: Path, wanted: str) -> dict[str, torch.Tensor]:
-    """State dict of a .pth or .safetensors file; ``wanted`` names the right file for messages.
+    """State dict of a weight file in any container, backed by the file; ``wanted`` names the right one for messages.
 
     Raises:
-        InputError: the file is missing or no state dict.
+        InputError: the file is missing or holds no tensors.
     """
-    if not path.is_file():
-        raise InputError(f"{path} does not exist; give {wanted}.")
     try:
-        if path.suffix == ".safetensors":
-            from safetensors.torch import load_file
-
-            return load_file(path)
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # unpickling foreign bytes fails in arbitrary ways
-        raise InputError(f"{path} holds no weights that can be read; give {wanted}.") from error
-    if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
-        raise InputError(f"{path} holds no plain state dict; give {wanted}.")
-    return state
+        return dict(open_tensors(path))
+    except InputError as error:
+        raise InputError(f"{path} holds no weights that can be read ({error}); give {wanted}.") from None
