@@ -12,6 +12,10 @@ from typing import Protocol
 
 import torch
 
+from ..media import Picture
+from .align import TEMPLATE, similarity
+from .warp import invert, transform
+
 
 @dataclass(frozen=True, eq=False)
 class Face:
@@ -31,9 +35,9 @@ class Face:
 
 
 class LandmarkDetector(Protocol):
-    """Finds faces: uint8 [T, H, W, 3] RGB frames to one list of faces per frame, empty where there is none."""
+    """Finds the faces of a picture, best first; none where there is none."""
 
-    def __call__(self, frames: torch.Tensor) -> list[list[Face]]: ...
+    def __call__(self, picture: Picture) -> list[Face]: ...
 
 
 # Brow and nose anchors in the eye frame of YuNet's points: origin midway between the eyes, x towards the right eye in
@@ -50,6 +54,10 @@ def _yunet_anchors(points: torch.Tensor) -> torch.Tensor:
     return (left_eye + right_eye) / 2 + coordinates @ torch.stack([across, down])
 
 
+# Brows and nose of MediaPipe's face mesh, with or without the ten iris points.
+MESH_GROUPS = ((70, 63, 105, 66, 107), (336, 296, 334, 293, 300), (195, 5, 4, 48, 278))
+
+
 def _means(*groups: Iterable[int]) -> Callable[[torch.Tensor], torch.Tensor]:
     indices = [list(group) for group in groups]
     return lambda points: torch.stack([points[group].mean(0) for group in indices])
@@ -59,8 +67,10 @@ def _means(*groups: Iterable[int]) -> Callable[[torch.Tensor], torch.Tensor]:
 ANCHORS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
     # left eye, right eye, nose tip, left and right mouth corner, left meaning left in the image
     "yunet5": _yunet_anchors,
-    # MediaPipe face mesh, with or without the ten iris points
-    "mediapipe478": _means((70, 63, 105, 66, 107), (336, 296, 334, 293, 300), (195, 5, 4, 48, 278)),
+    # MediaPipe's FaceMesh v2, the one that ComfyUI carries
+    "mediapipe478": _means(*MESH_GROUPS),
+    # MediaPipe's mesh with attention (faces/face_mesh.py)
+    "attention478": _means(*MESH_GROUPS),
     # the anchors themselves
     "anchors": lambda points: points,
     # InsightFace 2d106det, the layout the released weights were prepared with
@@ -68,8 +78,17 @@ ANCHORS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
 }
 
 
+#: Where these points lie in the crop that the weights were trained on, [3, 2], for layouts whose rule finds other
+#: points than those that lie at ``align.TEMPLATE``. Fitted on published results (tools/fit_template.py).
+TEMPLATES = {"attention478": torch.tensor([[89.2, 100.5], [330.8, 100.5], [210.0, 218.4]])}
+
+
 def anchors(face: Face) -> torch.Tensor:
-    """The points that alignment maps to the template.
+    """The points that alignment maps to ``align.TEMPLATE``.
+
+    They are those of the layout's rule. Where the layout has a template of its own, they are the points at which the
+    similarity that lays the rule's points over that template shows ``align.TEMPLATE``, so that whoever aligns or
+    smooths anchors need not know where they come from.
 
     Returns:
         float [3, 2], pixel coordinates of the face's image: the brow that is on the left in the image (smaller x),
@@ -80,4 +99,7 @@ def anchors(face: Face) -> torch.Tensor:
     """
     points = ANCHORS[face.layout](face.points)
     brows = points[:2][points[:2, 0].argsort()]
-    return torch.cat([brows, points[2:]])
+    points = torch.cat([brows, points[2:]])
+    if face.layout not in TEMPLATES:
+        return points
+    return transform(invert(similarity(points, TEMPLATES[face.layout])), TEMPLATE.to(points))
