@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import torch
-import torch.nn.functional as F
+import math
 
-from ..timeline import SAMPLE_RATE, SAMPLES_PER_FRAME
+import torch
+
+from ..timeline import SAMPLE_RATE, SAMPLES_PER_FRAME, frames_for_samples
+from .base import LIVE, Window
 from .mel import mel_points, triangles
 
 HOP = SAMPLE_RATE // 100
@@ -13,9 +15,9 @@ WINDOW = SAMPLE_RATE // 40
 FFT = 512
 BANDS = 32
 HOPS_PER_FRAME = SAMPLES_PER_FRAME // HOP
-CONTEXT = HOPS_PER_FRAME  # hops of context on each side of the frame's own
 # A window is centred on its hop, so it reaches this far beyond it on either side.
 OVERHANG = (WINDOW - HOP) // 2
+BLOCK = 250  # frames worked on at a time, which bounds the memory
 
 # Level below which everything counts as silence, and the fixed scale that brings speech at ordinary level to
 # about zero mean and unit variance. Constants instead of clip statistics, so that a row never depends on
@@ -24,49 +26,69 @@ FLOOR = 1e-6
 MEAN = -10.0
 SCALE = 3.5
 
-# Frames worked on at a time. Always a whole block: it bounds the memory of long recordings, and a product's rounding
-# depends on its size, so a row would otherwise depend on how long the recording is.
-BLOCK = 250
-
 
 class LogMelEncoder:
-    """32 log-mel bands (50 to 7600 Hz, 25 ms Hann window, 10 ms hop), twelve hops per video frame.
+    """32 log-mel bands (50 to 7600 Hz, 25 ms Hann window, 10 ms hop), twelve hops per video frame; works on the CPU.
 
-    Row i stacks the hops of frame i - 1, i and i + 1 (hop-major, band fastest): 12 x 32 = 384 values. It
-    depends on samples [640 i - 760, 640 i + 1400) alone, so encoding a stream piece by piece gives the rows
-    of the whole. Samples outside the waveform are silence; a silent row is the constant ``(log(FLOOR) - MEAN)
-    / SCALE``.
+    Row i stacks the hops of frames i - 1, i and i + 1 (hop-major, band fastest): 12 x 32 = 384 values. It depends on
+    samples [640 i - 760, 640 i + 1400) alone. Samples outside the recording are silence; a silent row is the constant
+    ``(log(FLOOR) - MEAN) / SCALE``.
     """
 
-    feature_dim = (2 * CONTEXT + HOPS_PER_FRAME) * BANDS
-    samples_before = CONTEXT * HOP + OVERHANG
-    samples_after = (HOPS_PER_FRAME + CONTEXT) * HOP + OVERHANG
+    feature_dim = 3 * HOPS_PER_FRAME * BANDS
+    samples_before = SAMPLES_PER_FRAME + OVERHANG
+    look_ahead = 2 * SAMPLES_PER_FRAME + OVERHANG
+    max_seconds = math.inf
 
     def __init__(self) -> None:
         bins = torch.arange(FFT // 2 + 1, dtype=torch.float64) * SAMPLE_RATE / FFT
         filters = triangles(mel_points(50, 7600, BANDS), bins)
         # Unit sum: white noise gives the same energy in every band, however wide.
-        self._filters = (filters / filters.sum(1, keepdim=True)).float()
+        filters = filters / filters.sum(1, keepdim=True) / FFT
+        # One row for the real part of a bin and one for the imaginary.
+        self._filters = filters.repeat_interleave(2, dim=1).T.float().contiguous()
+        self._floor = torch.tensor(FLOOR)
         self._window = torch.hann_window(WINDOW, dtype=torch.float64).float()
 
-    def __call__(self, waveform: torch.Tensor, frames: int) -> torch.Tensor:
-        """Encode mono [samples] at 16 kHz into [frames, 384] float32 on the waveform's device."""
-        rows = [self._rows(waveform, first, first + BLOCK) for first in range(0, frames, BLOCK)]
-        return torch.cat(rows)[:frames] if rows else waveform.new_zeros(0, self.feature_dim)
+    def stream(self) -> LogMelStream:
+        return LogMelStream(self)
 
-    def _rows(self, waveform: torch.Tensor, first: int, end: int) -> torch.Tensor:
-        """Rows [end - first, 384] of video frames first ... end - 1."""
-        start = first * SAMPLES_PER_FRAME - self.samples_before
-        stop = (end - 1) * SAMPLES_PER_FRAME + self.samples_after
-        piece = waveform[max(start, 0) : max(stop, 0)].float()
-        left = max(-start, 0)
-        piece = F.pad(piece, (left, stop - start - left - len(piece)))
-        bands = self._log_mel(piece)
-        return bands.unfold(0, 2 * CONTEXT + HOPS_PER_FRAME, HOPS_PER_FRAME).transpose(1, 2).flatten(1)
+    def windowed(self, window: Window = LIVE) -> LogMelEncoder:
+        """Itself."""
+        return self
 
-    def _log_mel(self, samples: torch.Tensor) -> torch.Tensor:
-        """Scaled log energies [hops, 32] of all whole windows of [samples]."""
-        windows = samples.unfold(0, WINDOW, HOP) * self._window.to(samples.device)
-        power = torch.fft.rfft(windows, FFT).abs().square() / FFT
-        energy = power @ self._filters.to(samples.device).T
-        return ((energy + FLOOR).log() - MEAN) / SCALE
+    def hops(self, samples: torch.Tensor) -> torch.Tensor:
+        """Scaled log energies of the hops of n frames, [n, 4 x 32], from their samples and 120 more on either side."""
+        windows = (samples.unfold(0, WINDOW, HOP) * self._window).view(-1, HOPS_PER_FRAME, WINDOW)
+        # Frame by frame where rounding depends on how much is computed at once.
+        spectrum = torch.stack([torch.fft.rfft(frame, FFT) for frame in windows])
+        power = torch.view_as_real(spectrum).flatten(2).square()
+        energy = [torch.addmm(self._floor, frame, self._filters).log() for frame in power]
+        return (torch.stack(energy).flatten(1) - MEAN) / SCALE
+
+
+class LogMelStream:
+    """See ``AudioStream``."""
+
+    def __init__(self, encoder: LogMelEncoder) -> None:
+        self._encoder = encoder
+        self._heard = 0
+        self._hops = torch.zeros(0, HOPS_PER_FRAME * BANDS)  # of the two frames before the next; the first is frame -1
+        self._samples = torch.zeros(encoder.samples_before)  # of the next frame on, and its overhang
+
+    def push(self, samples: torch.Tensor) -> torch.Tensor:
+        self._heard += len(samples)
+        held, hops, start = torch.cat([self._samples, samples.float().cpu()]), [self._hops], 0
+        while frames := min((len(held) - start - 2 * OVERHANG) // SAMPLES_PER_FRAME, BLOCK):
+            end = start + frames * SAMPLES_PER_FRAME
+            hops.append(self._encoder.hops(held[start : end + 2 * OVERHANG]))
+            start = end
+        joined = torch.cat(hops)
+        rows = max(0, len(joined) - 2)
+        self._hops, self._samples = joined[-2:], held[start:]
+        return torch.cat([joined[k : k + rows] for k in range(3)], dim=1)
+
+    def finish(self, frames: int = 0) -> torch.Tensor:
+        total = max(frames_for_samples(self._heard), frames)
+        silence = (total - 1) * SAMPLES_PER_FRAME + self._encoder.look_ahead - self._heard
+        return self.push(torch.zeros(silence))

@@ -1,4 +1,4 @@
-"""wav2vec2 features at 25 rows per second (model-and-inference fact sheet 6).
+"""wav2vec2 features at 25 rows per second (docs/model.md, Audio features).
 
 The network is the base model of Wav2Vec 2.0 (arXiv 2006.11477) in Hugging Face's variant with group norm in
 the first convolution and layer norms after the sums. What is special to Lip Forcing: the transformer runs on
@@ -15,10 +15,11 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ..timeline import FPS, SAMPLES_PER_FRAME, frames_for_samples
+from ..timeline import SAMPLES_PER_FRAME
 
 NORMALISE_EPS = 1e-7
 BLOCK = 256  # frames, or as many frames' worth of samples, in the convolutions at a time
+ROWS = 1024  # rows in the transformer at a time, where they do not need each other
 
 
 @dataclass(frozen=True)
@@ -63,23 +64,13 @@ class Wav2Vec2Config:
 
 
 class Wav2Vec2(nn.Module):
-    """Audio encoder of the released models: [samples] at 16 kHz into one row per 25 fps video frame.
+    """The network: samples at 16 kHz into one row per 25 fps video frame. ``Wav2Vec2Encoder`` drives it.
 
-    Row i starts at sample 640 i. It is the concatenation of the transformer's output, its input and the
-    output of each of its layers: width x (layers + 2) values, the first and last width of which are equal.
-
-    Normalisation of the samples, the group norm and, unless windowed, attention look at the whole recording.
+    A row is the concatenation of the transformer's output, its input and the output of each of its layers:
+    width x (layers + 2) values, the first and last width of which are equal.
 
     Args:
         config: sizes.
-        window_seconds: None for attention over the whole recording, as the reference has it. Otherwise
-            attention sees windows of this length, of which the middle half is kept (a quarter on either side is
-            context), so time and memory per second of audio do not grow with its length. This changes the
-            features. Measured at the published size with random weights on 60 s of speech (docs/weights.md), root
-            mean square of the change relative to the features' spread, for windows of 8 and 30 s: 7 and 2 % where
-            rows attend to near and far alike, 28 and 10 % where a row attends to some 100 others anywhere in the
-            clip, 66 and 51 % where it attends to three. Not measured with the trained weights, which this
-            repository does not carry.
         operations: namespace with Linear, Conv1d, GroupNorm and LayerNorm, by default ``torch.nn``.
         device, dtype: passed through to every layer. Computation is in float32, as in the reference, so other
             types need operations that cast on use.
@@ -88,7 +79,6 @@ class Wav2Vec2(nn.Module):
     def __init__(
         self,
         config: Wav2Vec2Config,
-        window_seconds: float | None = None,
         operations: ModuleType = nn,
         device: torch.device | None = None,
         dtype: torch.dtype | None = None,
@@ -96,32 +86,16 @@ class Wav2Vec2(nn.Module):
         super().__init__()
         place = {"device": device, "dtype": dtype}
         self.config = config
-        self.window_seconds = window_seconds
         self.feature_dim = config.width * (config.layers + 2)
         self.feature_extractor = SampleConvolutions(config, operations, place)
         self.feature_projection = Projection(config, operations, place)
         self.encoder = Encoder(config, operations, place)
 
-    def forward(self, waveform: torch.Tensor, frames: int) -> torch.Tensor:
-        """Encode mono float32 [samples] in [-1, 1] at 16 kHz into [frames, feature_dim] on the same device."""
-        return torch.cat(list(self.stream(waveform, frames)))
-
-    @torch.no_grad()
-    def stream(self, waveform: torch.Tensor, frames: int) -> Iterator[torch.Tensor]:
-        """The rows of ``forward`` piece by piece, one piece per attention window: [k, feature_dim].
-
-        Beside the piece it holds the waveform twice and a few times ``width`` values per video frame (about
-        10 kB of the published size's 43 kB); with a window, nothing else grows with the recording.
-        """
-        total = max(frames_for_samples(len(waveform)), frames)
-        samples = F.pad(normalise(waveform.float()), (0, total * SAMPLES_PER_FRAME - len(waveform)))
-        projected = torch.cat([self.feature_projection(rows) for rows in self.feature_extractor(samples)])
-        hidden = self.encoder.embed_positions(projected)
-        for begin, first, end, stop in attention_windows(total, self.window_seconds):
-            if first < frames:
-                states = self.encoder(hidden[begin:stop])
-                rows = torch.cat([states[-1], *states], dim=-1)
-                yield rows[first - begin : min(end, frames) - begin]
+    def forward(self, samples: torch.Tensor) -> torch.Tensor:
+        """[640 T] of a whole recording, normalised and padded, into [T, feature_dim]."""
+        convolutions = self.feature_extractor
+        norm = convolutions.norm_of_recording(samples)
+        return self.encoder(torch.cat([*map(self.feature_projection, convolutions(samples, norm))]))
 
 
 def normalise(waveform: torch.Tensor) -> torch.Tensor:
@@ -130,23 +104,12 @@ def normalise(waveform: torch.Tensor) -> torch.Tensor:
     return (waveform - mean) / torch.sqrt(variance + NORMALISE_EPS)
 
 
-def attention_windows(frames: int, seconds: float | None) -> Iterator[tuple[int, int, int, int]]:
-    """Frames (begin, first, end, stop): begin ... stop - 1 attend to each other, rows first ... end - 1 are kept.
-
-    The kept ranges follow each other without gap or overlap; windows at the clip's ends have context on one
-    side.
-    """
-    if seconds is None:
-        yield 0, 0, frames, frames
-        return
-    context = max(1, round(seconds * FPS / 4))
-    for first in range(0, frames, 2 * context):
-        end = min(first + 2 * context, frames)
-        yield max(first - context, 0), first, end, min(end + context, frames)
-
-
 class SampleConvolutions(nn.Module):
-    """Seven convolutions without bias over the samples; GELU after each, group norm over all time in the first."""
+    """Seven convolutions without bias over the samples; GELU after each, group norm over all time in the first.
+
+    The group norm has one group per channel, so with statistics given it is a scale and a shift per channel:
+    "norm" here, a pair of [channels, 1].
+    """
 
     def __init__(self, config: Wav2Vec2Config, operations: ModuleType, place: dict) -> None:
         super().__init__()
@@ -157,51 +120,64 @@ class SampleConvolutions(nn.Module):
             for k, (kernel, stride) in enumerate(zip(config.conv_kernels, config.conv_strides))
         )
 
-    def forward(self, samples: torch.Tensor) -> Iterator[torch.Tensor]:
+    def windows(self, samples: torch.Tensor) -> Iterator[torch.Tensor]:
+        """The 400 samples that each row of [640 T] covers, in blocks of rows [k, 400]."""
+        return iter(samples.unfold(0, self.config.receptive_field, SAMPLES_PER_FRAME).split(BLOCK))
+
+    def forward(self, samples: torch.Tensor, norm: tuple[torch.Tensor, torch.Tensor]) -> Iterator[torch.Tensor]:
         """Rows [k, channels], one per 640 samples of [640 T], in blocks.
 
         The reference computes rows every 320 samples and then drops every second one (its interpolation from
         2 T - 1 to T rows does exactly that). Here each row is computed from the 400 samples that it covers,
-        which is less work, and in blocks, which bounds the memory; only the group norm needs to see
-        everything before.
+        which is less work, and in blocks, which bounds the memory.
         """
-        norm = self._group_norm(samples)
-        windows = samples.unfold(0, self.config.receptive_field, SAMPLES_PER_FRAME)
-        for block in windows.split(BLOCK):
+        scale, shift = norm
+        for block in self.windows(samples):
             x = block[:, None]
             for k, layer in enumerate(self.conv_layers):
-                x = layer.conv(x)
-                x = F.gelu(norm(x) if k == 0 else x)
+                x = layer(x)
+                x = F.gelu(x * scale + shift if k == 0 else x)
             yield x[:, :, 0]
 
-    def _group_norm(self, samples: torch.Tensor):
-        """The first layer's normalisation with the statistics of the whole recording, as a function of a part."""
-        first, stride, kernel = self.conv_layers[0], self.config.conv_strides[0], self.config.conv_kernels[0]
+    def norm(self, mean: torch.Tensor, variance: torch.Tensor, power: float | torch.Tensor = 1.0):
+        """The first layer's normalisation for these statistics [channels] of its output.
+
+        ``power`` is the variance of the samples that the output was made of. Samples x of any level give what the
+        normalised ones (x - mean) / sqrt(power) would: the convolution has no bias, so that its output only scales
+        by 1 / sqrt(power), which the norm undoes up to its epsilon.
+        """
+        parameters = self.conv_layers[0].layer_norm
+        scale = parameters.weight.to(mean) / torch.sqrt(variance + self.config.eps * power)
+        return scale[:, None], (parameters.bias.to(mean) - mean * scale)[:, None]
+
+    def norm_of_recording(self, samples: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """The first layer's normalisation with the statistics over all time of normalised [samples]."""
+        stride, kernel = self.config.conv_strides[0], self.config.conv_kernels[0]
         positions = (len(samples) - kernel) // stride + 1
         step = BLOCK * SAMPLES_PER_FRAME // stride
         counts, means, variances = [], [], []
         for begin in range(0, positions, step):
             end = min(begin + step, positions)
-            x = first.conv(samples[begin * stride : (end - 1) * stride + kernel][None, None])[0]
+            x = self.conv_layers[0](samples[begin * stride : (end - 1) * stride + kernel][None, None])[0]
             counts.append((end - begin) / positions)
             means.append(x.mean(1))
             variances.append(x.var(1, correction=0))
         share, means = samples.new_tensor(counts)[:, None], torch.stack(means)
         mean = (share * means).sum(0)
-        variance = (share * (torch.stack(variances) + (means - mean).square())).sum(0)
-        scale = first.layer_norm.weight.to(mean) / torch.sqrt(variance + self.config.eps)
-        shift = first.layer_norm.bias.to(mean) - mean * scale
-        return lambda x: x * scale[:, None] + shift[:, None]
+        return self.norm(mean, (share * (torch.stack(variances) + (means - mean).square())).sum(0))
 
 
 class ConvLayer(nn.Module):
-    """Parameters of one convolution, with a norm per channel where ``norm`` says so."""
+    """One convolution; the parameters of a norm per channel as well where ``norm`` says so."""
 
     def __init__(self, inputs, outputs, kernel, stride, norm, eps, operations, place) -> None:
         super().__init__()
         self.conv = operations.Conv1d(inputs, outputs, kernel, stride=stride, bias=False, **place)
         if norm:
             self.layer_norm = operations.GroupNorm(outputs, outputs, eps=eps, **place)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.conv(x)
 
 
 class Projection(nn.Module):
@@ -226,16 +202,14 @@ class Encoder(nn.Module):
         self.layer_norm = operations.LayerNorm(config.width, eps=config.eps, **place)
         self.layers = nn.ModuleList(Layer(config, operations, place) for _ in range(config.layers))
 
-    def embed_positions(self, rows: torch.Tensor) -> torch.Tensor:
-        """Input of the first layer [T, width]; row i depends on rows i - 64 ... i + 63 of [T, width]."""
-        return self.layer_norm(rows + self.pos_conv_embed(rows))
-
-    def forward(self, rows: torch.Tensor) -> list[torch.Tensor]:
-        """Input [T, width] and every layer's output: layers + 1 tensors."""
-        states = [rows]
-        for layer in self.layers:
-            states.append(layer(states[-1]))
-        return states
+    def forward(self, rows: torch.Tensor) -> torch.Tensor:
+        """Projected rows [T, width] into [T, width x (layers + 2)]: last output, input, every layer's output."""
+        states = rows.new_empty(len(rows), len(self.layers) + 2, rows.shape[1])
+        states[:, 1] = self.layer_norm(rows + self.pos_conv_embed(rows))
+        for k, layer in enumerate(self.layers, start=1):
+            states[:, k + 1] = layer(states[:, k])
+        states[:, 0] = states[:, -1]
+        return states.flatten(1)
 
 
 class PositionConvolution(nn.Module):
@@ -267,7 +241,7 @@ class Layer(nn.Module):
 
 
 class Attention(nn.Module):
-    """Multi-head self-attention over all rows."""
+    """Multi-head self-attention over all rows; queries in blocks, so that memory is linear with every backend."""
 
     def __init__(self, config: Wav2Vec2Config, operations: ModuleType, place: dict) -> None:
         super().__init__()
@@ -282,11 +256,12 @@ class Attention(nn.Module):
             project(x).unflatten(-1, (self.heads, -1)).transpose(0, 1)[None]
             for project in (self.q_proj, self.k_proj, self.v_proj)
         )
-        return self.out_proj(F.scaled_dot_product_attention(q, k, v)[0].transpose(0, 1).flatten(1))
+        blocks = [F.scaled_dot_product_attention(block, k, v) for block in q.split(ROWS, dim=2)]
+        return self.out_proj(torch.cat(blocks, dim=2)[0].transpose(0, 1).flatten(1))
 
 
 class FeedForward(nn.Module):
-    """Two linear layers with GELU between."""
+    """Two linear layers with GELU between; the rows in blocks, which bounds the memory of the wide part."""
 
     def __init__(self, config: Wav2Vec2Config, operations: ModuleType, place: dict) -> None:
         super().__init__()
@@ -294,7 +269,7 @@ class FeedForward(nn.Module):
         self.output_dense = operations.Linear(config.feed_forward, config.width, **place)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.output_dense(F.gelu(self.intermediate_dense(x)))
+        return torch.cat([self.output_dense(F.gelu(self.intermediate_dense(rows))) for rows in x.split(ROWS)])
 
 
 POSITION_CONV = "encoder.pos_conv_embed.conv."

@@ -1,4 +1,4 @@
-"""wav2vec2 features: reference values, key layouts, windows, memory-bounding blocks."""
+"""The wav2vec2 network: reference values, key layouts, memory-bounding blocks."""
 
 from dataclasses import replace
 
@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from lipforcing.audio import wav2vec2 as module
-from lipforcing.audio.wav2vec2 import Wav2Vec2, Wav2Vec2Config, attention_windows, encoder_state_dict, normalise
+from lipforcing.audio.wav2vec2 import Wav2Vec2, Wav2Vec2Config, encoder_state_dict, normalise
 
 SMALL = Wav2Vec2Config(width=16, layers=2, heads=2, feed_forward=24, conv_channels=(8,) * 7, position_groups=4)
 
@@ -43,22 +43,19 @@ def test_golden(golden, parity):
     g = golden("wav2vec_features")
     model = Wav2Vec2(config_of(g)).eval()
     model.load_state_dict(encoder_state_dict(g.group("weights")))
-    waveform = g["inputs/waveform"]
-    parity("wav2vec_features", "normalised", normalise(waveform)[None], g["debug/normalized"], 2e-5)
+    parity("wav2vec_features", "normalised", normalise(g["inputs/waveform"])[None], g["debug/normalized"], 2e-5)
     cases = sorted({name.split("/")[0] for name in g.tensors if name.startswith("case")})
     assert cases
     for case in cases:
-        frames, total = g[f"{case}/n_vid"].item(), g[f"{case}/T"].item()
-        convolved = torch.cat(list(model.feature_extractor(g[f"{case}/input_values"][0])))
+        samples = g[f"{case}/input_values"][0]
+        norm = model.feature_extractor.norm_of_recording(samples)
+        convolved = torch.cat(list(model.feature_extractor(samples, norm)))
         expected = g[f"{case}/debug_conv_features"][0, ::2]
         parity("wav2vec_features", "convolutions", convolved, expected, 2e-5)
-        hidden = model.encoder.embed_positions(model.feature_projection(convolved))
-        states = torch.stack(model.encoder(hidden))[:, None]
+        rows = model(samples)
+        states = rows.unflatten(1, (-1, model.config.width))[:, 1:].transpose(0, 1)[:, None]
         parity("wav2vec_features", "hidden states", states, g[f"{case}/debug_hidden_states"], 2e-5)
-        rows = model(waveform, frames)
-        assert rows.shape == (frames, model.feature_dim)
-        parity("wav2vec_features", "audio_emb", rows[None], g[f"{case}/audio_emb"], 2e-5)
-        parity("wav2vec_features", "features", model(waveform, total)[None], g[f"{case}/features"], 2e-5)
+        parity("wav2vec_features", "rows", rows[None], g[f"{case}/features"], 2e-5)
 
 
 def test_key_layouts(golden):
@@ -84,56 +81,34 @@ def test_published_size():
     assert sum(value.numel() for value in model.parameters()) == 94_371_712 - 768 - 128
 
 
+@torch.no_grad()
 def test_blocks_do_not_matter(small, monkeypatch):
-    waveform = loudness_varied(30)
-    whole = small(waveform, 33)
-    monkeypatch.setattr(module, "BLOCK", 7)
-    torch.testing.assert_close(small(waveform, 33), whole, rtol=0, atol=2e-6)
+    samples = normalise(loudness_varied(33))
+    whole = small(samples)
+    for size in ("BLOCK", "ROWS"):
+        monkeypatch.setattr(module, size, 7)
+        torch.testing.assert_close(small(samples), whole, rtol=0, atol=2e-6)
 
 
+@torch.no_grad()
 def test_group_norm_sees_the_whole_recording(small):
-    waveform = loudness_varied(30)
-    first, layer = normalise(waveform), small.feature_extractor.conv_layers[0]
-    expected = layer.layer_norm(layer.conv(first[None, None]))[0, :, :79]
-    norm = small.feature_extractor._group_norm(first)
-    torch.testing.assert_close(norm(layer.conv(first[None, None, :400]))[0], expected, rtol=0, atol=1e-5)
+    first, layer = normalise(loudness_varied(30)), small.feature_extractor.conv_layers[0]
+    expected = layer.layer_norm(layer(first[None, None]))[0, :, :79]
+    scale, shift = small.feature_extractor.norm_of_recording(first)
+    torch.testing.assert_close(layer(first[None, None, :400])[0] * scale + shift, expected, rtol=0, atol=1e-5)
 
 
-@pytest.mark.parametrize("frames, seconds", [(1, 2.0), (24, 1.0), (25, 1.0), (26, 1.0), (101, 1.28), (9, 0.01)])
-def test_windows_cover_every_frame_once(frames, seconds):
-    kept = []
-    for begin, first, end, stop in attention_windows(frames, seconds):
-        assert 0 <= begin <= first < end <= stop <= frames
-        assert stop - begin <= max(4, 4 * round(seconds * 25 / 4))
-        kept += range(first, end)
-    assert kept == list(range(frames))
-
-
-def test_one_window_is_full_attention(small):
-    waveform = loudness_varied(20)
-    windowed = Wav2Vec2(SMALL, window_seconds=4.0).eval()
-    windowed.load_state_dict(small.state_dict())
-    assert torch.equal(windowed(waveform, 20), small(waveform, 20))
-
-
-def test_windowed_rows_stay_near_full_attention(small):
-    waveform = loudness_varied(100)
-    windowed = Wav2Vec2(SMALL, window_seconds=2.0).eval()
-    windowed.load_state_dict(small.state_dict())
-    pieces = list(windowed.stream(waveform, 90))
-    assert [len(piece) for piece in pieces] == [24, 24, 24, 18]
-    rows, full = torch.cat(pieces), small(waveform, 90)
-    width = SMALL.width
-    # The input of the first layer does not depend on attention.
-    torch.testing.assert_close(rows[:, width : 2 * width], full[:, width : 2 * width])
-    error = (rows - full).square().mean().sqrt() / full.std()
-    assert 0 < error < 0.2
-
-
-def test_short_and_silent_recordings(small):
-    assert small(torch.zeros(1), 3).shape == (3, small.feature_dim)
-    assert small(torch.zeros(700), 3).isfinite().all()
-    assert small(torch.ones(641), 1).shape == (1, small.feature_dim)
+@torch.no_grad()
+def test_group_norm_of_samples_at_any_level(small):
+    """Normalising the samples is the same as telling the norm their power, down to very quiet ones."""
+    for level in (1e-3, 0.1):
+        waveform, convolutions = level * loudness_varied(10), small.feature_extractor
+        samples = (waveform - waveform.mean()) / torch.sqrt(waveform.var(correction=0) + module.NORMALISE_EPS)
+        expected = torch.cat(list(convolutions(samples, convolutions.norm_of_recording(samples))))
+        x = convolutions.conv_layers[0](waveform[None, None])[0]
+        power = waveform.var(correction=0) + module.NORMALISE_EPS
+        norm = convolutions.norm(x.mean(1), x.var(1, correction=0), power)
+        torch.testing.assert_close(torch.cat(list(convolutions(waveform, norm))), expected, rtol=0, atol=1e-4)
 
 
 def test_layers_come_from_the_given_namespace():
