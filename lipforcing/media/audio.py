@@ -9,6 +9,7 @@ import av
 import numpy as np
 import torch
 
+from ..audio.base import silence_broken
 from ..audio.resample import resample
 from ..errors import InputError
 from ..timeline import SAMPLE_RATE
@@ -186,13 +187,16 @@ def read_mono16k(source: Source, start: float = 0.0, duration: float | None = No
 
 
 def mono_16k(blocks: Iterable[torch.Tensor], sample_rate: int) -> torch.Tensor:
-    """Pieces [channels, samples] -> [samples] at 16 kHz, the same as resampling the whole at once."""
+    """Pieces [channels, samples] -> [samples] at 16 kHz, the same as resampling the whole at once.
+
+    NaN and infinities are silence here, before the resampler's filter spreads them.
+    """
     resampled: list[torch.Tensor] = []
     block, context = _BLOCK_SECONDS * sample_rate, _CONTEXT_SECONDS * sample_rate
     held: list[torch.Tensor] = []
     before = length = 0  # samples of the last block kept as context, samples held in all
     for piece in blocks:
-        held.append(piece.mean(dim=0))
+        held.append(silence_broken(piece)[0].mean(dim=0))
         length += piece.shape[1]
         while length >= before + block + context:
             joined = torch.cat(held)

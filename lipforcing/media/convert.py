@@ -6,6 +6,7 @@ the picture, so that nothing shifts however often a picture is read and written.
 
 from __future__ import annotations
 
+import functools
 import threading
 from dataclasses import dataclass
 
@@ -20,7 +21,7 @@ from .colour import FULL, Colour, tag
 from .orientation import UPRIGHT, Orientation
 from .pixels import Grid, Layout, gather, layout_of, read, samples, spread, stored
 
-# Rows that are converted at a time: what stays in a processor's cache.
+# Rows that are converted at a time, a multiple of every chroma block: what stays in a processor's cache.
 _STRIP = 64
 
 # H.273 matrix -> swscale's own number for it.
@@ -74,16 +75,19 @@ def _at_pixels(place: np.ndarray, layout: Layout, grid: Grid, top: int, left: in
     """Chroma of the pixels of a rectangle, [height, width]; beyond the picture it goes on as at its border."""
     if (grid.across, grid.down) == (1, 1):
         return read(place[top : top + height, left : left + width], layout)
-    rows = _blocks_with_neighbours(top, height, grid.down, len(place))
-    columns = _blocks_with_neighbours(left, width, grid.across, place.shape[1])
-    pixels = spread(read(place[np.ix_(rows, columns)], layout), grid)
+    rows, above, below = _blocks_and_neighbours(top, height, grid.down, place.shape[0])
+    columns, before, after = _blocks_and_neighbours(left, width, grid.across, place.shape[1])
+    values = read(place[rows, columns], layout)
+    values = functional.pad(values[None], (before, after, above, below), mode="replicate")[0]
     top, left = top % grid.down, left % grid.across
-    return pixels[top : top + height, left : left + width]
+    return spread(values, grid)[top : top + height, left : left + width]
 
 
-def _blocks_with_neighbours(first: int, length: int, per: int, count: int) -> np.ndarray:
-    """Numbers of the samples for pixels ``first`` to ``first + length`` - 1, and one more on both sides."""
-    return np.arange(first // per - 1, (first + length - 1) // per + 2).clip(0, count - 1)
+def _blocks_and_neighbours(first: int, length: int, per: int, count: int) -> tuple[slice, int, int]:
+    """Samples for pixels ``first`` to ``first + length`` - 1 and one more on both sides, and how many of them miss."""
+    start, end = first // per - 1, (first + length - 1) // per + 2
+    there = slice(max(start, 0), min(end, count))
+    return there, there.start - start, end - there.stop
 
 
 def image_of(frame: av.VideoFrame, colour: Colour) -> np.ndarray:
@@ -110,8 +114,8 @@ def thumbnail_of(frame: av.VideoFrame, colour: Colour, height: int, width: int) 
         height=height,
         format="rgb24",
         src_colorspace=matrix,
-        # RGB has no matrix, but swscale goes through one from RGB to RGB, and PyAV before 17 tells it of matrix and range
-        # only where it sees two different matrices.
+        # RGB has no matrix, but swscale goes through one from RGB to RGB; and PyAV before 17 tells it of matrix and
+        # range only where it sees two different matrices.
         dst_colorspace=matrix if rgb else 1 if matrix != 1 else 5,
         src_color_range=FULL if rgb else colour.range,
         dst_color_range=FULL,
@@ -128,14 +132,16 @@ def frame_of(rgb: Tensor, raster: Raster) -> av.VideoFrame:
     across, down = layout.across, layout.down
     for top in range(0, height, _STRIP):
         end = min(top + _STRIP, height)
-        rows = torch.arange(top - down, end + -end % down + down).clamp(0, height - 1)  # with chroma's neighbours
-        strip = rgb[:, rows].float()
+        start, stop = top - down, end + -end % down + down  # with chroma's neighbours
+        first, last = max(start, 0), min(stop, height)
+        strip = rgb[:, first:last].to(torch.float32, memory_format=torch.contiguous_format)
         codes = codes_of(strip if rgb.is_floating_point() else strip.div_(255), layout, raster.colour)
         for number, values in enumerate(codes):
             if not layout.is_chroma(number):
-                places[number][top:end, :width] = stored(values[down : down + end - top], layout)
+                places[number][top:end, :width] = stored(values[top - first : end - first], layout)
         if layout.kind == "yuv":
-            blocks = functional.pad(codes[1:], (across, across + -width % across), mode="replicate")
+            border = (across, across + -width % across, first - start, stop - last)
+            blocks = functional.pad(codes[1:], border, mode="replicate")
             for place, values in zip(places[1:], gather(blocks, raster.chroma)):
                 place[top // down : -(-end // down)] = stored(values, layout)
     for number, place in enumerate(places):
@@ -176,39 +182,43 @@ def blend(frame: av.VideoFrame, colour: Colour, top: int, left: int, rgb: Tensor
             _over(place, values * opacity[0], opacity[0], opacity[0] > 0, layout)
     if layout.kind == "yuv":
         grid = layout.chroma(colour.siting)
-        row, column = top // grid.down, left // grid.across
         layers = torch.cat((opacity, codes[1:] * opacity))
-        inset = functional.pad(layers, (left - column * grid.across, 0, top - row * grid.down, 0))
-        borders = {"up": top == 0, "before": left == 0}
-        borders |= {"below": top + height == frame.height, "after": left + width == frame.width}
-        blocks = _blocks(inset, grid, **borders)
+        blocks = _in_blocks(layers, grid, top, left, frame.height, frame.width)
         weight, *chroma = gather(blocks, grid)
-        inside = blocks[:1, grid.down : -grid.down, grid.across : -grid.across]
-        touched = functional.max_pool2d(inside, (grid.down, grid.across))[0] > 0
+        inside = blocks[0, grid.down : -grid.down, grid.across : -grid.across]
+        corners = [inside[y :: grid.down, x :: grid.across] for y in range(grid.down) for x in range(grid.across)]
+        touched = functools.reduce(torch.maximum, corners) > 0
+        row, column = top // grid.down, left // grid.across
         for number, values in enumerate(chroma, 1):
-            place = samples(frame, number)[row : row + len(weight), column : column + weight.shape[1]]
+            place = samples(frame, number)[row : row + weight.shape[0], column : column + weight.shape[1]]
             _over(place, values, weight, touched, layout)
 
 
 def _over(place: np.ndarray, weighted: Tensor, weight: Tensor, where: Tensor, layout: Layout) -> None:
     codes = read(place, layout)
-    np.copyto(place, stored(codes.addcmul(codes, weight, value=-1).add_(weighted), layout), where=where.numpy())
+    blended = codes.addcmul(codes, weight, value=-1).add_(weighted)
+    np.copyto(place, stored(blended, layout), where=where.numpy())
 
 
-def _blocks(
-    values: Tensor, grid: Grid, up: bool = True, below: bool = True, before: bool = True, after: bool = True
-) -> Tensor:
-    """Values [C, h, w] that start with a block -> whole blocks, and one more on each side.
+def _in_blocks(values: Tensor, grid: Grid, top: int, left: int, height: int, width: int) -> Tensor:
+    """Values [C, h, w] of a rectangle of a picture -> whole blocks around them, and one more on each side.
 
-    At the picture's own borders (the sides that are true) they go on as at the border, else with 0.
+    Beyond the picture's borders they go on as at the border, else with 0.
     """
-    height, width = values.shape[1:]
-    above, beside = grid.down, grid.across
-    under = -height % grid.down + grid.down
-    behind = -width % grid.across + grid.across
-    sides = [(before, beside), (after, behind), (up, above), (below, under)]
-    values = functional.pad(values, [size if border else 0 for border, size in sides], mode="replicate")
-    return functional.pad(values, [0 if border else size for border, size in sides])
+    y, x = grid.down + top % grid.down, grid.across + left % grid.across
+    below, after = y + values.shape[1], x + values.shape[2]
+    rows, columns = (-(-end // per) * per + per for end, per in ((below, grid.down), (after, grid.across)))
+    blocks = values.new_zeros(len(values), rows, columns)
+    blocks[:, y:below, x:after] = values
+    if top == 0:
+        blocks[:, :y] = blocks[:, y : y + 1]
+    if top + values.shape[1] == height:
+        blocks[:, below:] = blocks[:, below - 1 : below]
+    if left == 0:
+        blocks[:, :, :x] = blocks[:, :, x : x + 1]
+    if left + values.shape[2] == width:
+        blocks[:, :, after:] = blocks[:, :, after - 1 : after]
+    return blocks
 
 
 def arranged(frame: av.VideoFrame, colour: Colour, turn: Orientation, raster: Raster) -> av.VideoFrame:
@@ -250,7 +260,7 @@ def arranged(frame: av.VideoFrame, colour: Colour, turn: Orientation, raster: Ra
 def _resampled(codes: Tensor, grid: Grid, to: Grid, width: int, height: int) -> Tensor:
     """Chroma [n, m] of one grid -> [n', m'] of another."""
     pixels = spread(functional.pad(codes[None], (1, 1, 1, 1), mode="replicate"), grid)[:, :height, :width]
-    return gather(_blocks(pixels, to), to)[0]
+    return gather(_in_blocks(pixels, to, 0, 0, height, width), to)[0]
 
 
 def _rescaled(codes: Tensor, layout: Layout, target: Layout, number: int, colour: Colour) -> Tensor:

@@ -150,7 +150,7 @@ def encoding_for(
         pictures: of the source.
         codec: "auto" chooses as in the table above.
         quality: of lossy H.264, HEVC and VP9 on x264's scale, 0 to 51, lower is better.
-        lossless: the source's own samples; nothing is converted or filled up.
+        lossless: the source's own samples; nothing is converted or filled up. FFV1 always is.
         preset: speed of x264 and x265.
 
     Raises:
@@ -158,6 +158,7 @@ def encoding_for(
     """
     container = CONTAINERS[Path(path).suffix.lower()]
     layout = layout_of(pictures.pixel_format)
+    lossless = lossless or codec == "ffv1"
     if lossless:
         chosen, pixel_format = _lossless(codec, layout, pictures)
     else:
@@ -186,7 +187,7 @@ def encoding_for(
         codec=chosen.title,
         encoder=chosen.encoder,
         raster=raster,
-        lossless=lossless or chosen.title == "FFV1",
+        lossless=lossless,
         interlaced=fields,
         tag="hvc1" if chosen.title == "HEVC" and container != "matroska" else None,
         options=_options(chosen, raster, pictures.hdr, quality, lossless, preset),

@@ -232,14 +232,14 @@ def _spread(values: Tensor, per: int, first: float, axis: int) -> Tensor:
     count = values.shape[axis] - 2
     if per == 1:
         return values.narrow(axis, 1, count)
-    pixels = []
+    after = axis % values.ndim + 1
+    pixels = values.new_empty(*values.shape[: after - 1], count, per, *values.shape[after:])
     for phase in range(per):  # linear between the samples before and after the pixel
         at = (phase - first) / per
         before = 0 if at >= 0 else -1
         low, high = (values.narrow(axis, before + skip, count) for skip in (1, 2))
-        pixels.append(torch.lerp(low, high, at - before) if at != before else low)
-    after = axis % values.ndim + 1
-    return torch.stack(pixels, dim=after).flatten(after - 1, after)
+        torch.lerp(low, high, at - before, out=pixels.select(after, phase))
+    return pixels.flatten(after - 1, after)
 
 
 def gather(values: Tensor, grid: Grid) -> Tensor:

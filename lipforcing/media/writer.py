@@ -120,7 +120,7 @@ class VideoWriter:
         try:
             self._video = self._add_video(pixel_aspect)
             if audio is not None:
-                self._sound = add_soundtrack(self._container, audio, pad_audio, lossless)
+                self._sound = add_soundtrack(self._container, audio, pad_audio, self.encoding.lossless)
         except BaseException:
             self.discard()
             raise

@@ -101,6 +101,14 @@ def test_bytes_in_memory(tmp_path):
     assert torch.equal(read_mono16k(io.BytesIO(path.read_bytes())), read_mono16k(path))
 
 
+def test_a_sample_that_is_no_number_is_silence_at_16_khz():
+    waveform = torch.from_numpy(tone(0.5, 48_000)).float().reshape(1, -1)
+    silent, broken = waveform.clone(), waveform.clone()
+    for place, value in ((0, float("nan")), (9000, float("nan")), (17_001, float("-inf"))):
+        silent[0, place], broken[0, place] = 0, value
+    assert torch.equal(Audio(broken, 48_000).mono16k(), Audio(silent, 48_000).mono16k())
+
+
 def test_lost_packets_become_silence(tmp_path):
     whole = tmp_path / "whole.mkv"
     samples = clicks([0.2, 1.7], 2.0)

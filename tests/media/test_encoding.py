@@ -99,6 +99,7 @@ CHOSEN = [
     (form("yuv420p10le"), ".mp4", "vp9", "libvpx-vp9", "yuv420p"),
     (form("yuv440p"), ".mkv", "vp9", "libvpx-vp9", "yuv440p"),
     (form("yuv420p12le"), ".mkv", "ffv1", "ffv1", "yuv420p12le"),
+    (form("rgb24"), ".mkv", "ffv1", "ffv1", "bgr0"),
     (form("bgra", transparent=True), ".mp4", "h264", "libx264", "yuv420p"),
 ]
 

@@ -325,6 +325,23 @@ def test_samples_are_moved_for_an_encoder_not_converted(source, target, options,
         assert coded is frame
 
 
+def test_opacity_of_pixels_goes_along():
+    grey = DecodedPicture(noise_frame("ya8", WIDTH + 1, HEIGHT + 1), Colour(1, 2))
+    form = PictureFormat(WIDTH + 1, HEIGHT + 1, "ya8", Colour(1, 2), transparent=True)
+    coded = grey.coded(encoding_for("a.mkv", form).raster)
+    assert coded.format.name == "yuva420p"
+    for number, own in ((0, 0), (3, 1)):
+        np.testing.assert_array_equal(samples(coded, number), samples(grey.frame, own))
+    assert (samples(coded, 1) == 128).all()
+    # A file whose pictures lose their alpha half way.
+    raster = encoding_for("a.mkv", PictureFormat(WIDTH, HEIGHT, "rgba"), lossless=True).raster
+    for picture in (
+        DecodedPicture(noise_frame("rgb24", WIDTH, HEIGHT), Colour(1, 1)),
+        ImagePicture(torch.ones(HEIGHT, WIDTH, 3)),
+    ):
+        assert (samples(picture.coded(raster), 3) == 255).all()
+
+
 @pytest.mark.parametrize("pixel_format", ["yuv420p", "yuv422p10le", "gbrp12le", "yuv444p12le", "yuv411p", "nv16"])
 @pytest.mark.parametrize("codec", ["h264", "hevc", "prores"])
 def test_other_depths_and_grids_keep_the_colours(pixel_format, codec):
