@@ -22,12 +22,9 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from lipforcing.checkpoints import convert
-from lipforcing.codecs.base import decode
 from lipforcing.faces.mask import pixel_mask
-from lipforcing.pipeline import generate_latents
-from lipforcing.sampling.noise import NoiseKey
+from lipforcing.pipeline import sync_crops
 from lipforcing.stream.family import Family
-from lipforcing.timeline import chunk_frames_span, chunks_for_frames
 from lipforcing.tiny import family
 from lipforcing.tiny.faces import Identity, render, sample_head
 from lipforcing.tiny.measure import MouthFigures, measure
@@ -69,10 +66,7 @@ def utterances(count: int) -> list[Utterance]:
 @torch.inference_mode()
 def dub(models: Family, clip: Utterance) -> Tensor:
     """Generated crops uint8 [T, S, S, 3]."""
-    spans = [chunk_frames_span(chunk) for chunk in range(chunks_for_frames(len(clip.crops)))]
-    features = models.audio(clip.waveform, len(clip.crops))
-    pieces = generate_latents(models, (clip.crops[a:b] for a, b in spans), features, NoiseKey(1))
-    faces = decode(models.decoder, torch.cat(list(pieces), dim=2))[0].transpose(0, 1)
+    faces, _ = sync_crops(models, clip.crops, clip.waveform, seed=1)
     return ((faces + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1)
 
 

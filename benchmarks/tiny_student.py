@@ -21,7 +21,7 @@ from tqdm import tqdm
 
 from lipforcing.evaluation import Evaluation, Options, compare, evaluate, summarise
 from lipforcing.evaluation.report import HEADER, PAIRED_HEADER, paired_table, table, to_markdown
-from lipforcing.faces.track import FixedTracker
+from lipforcing.faces.follow import FixedFollower
 from lipforcing.media import Audio, AudioSource, VideoReader, VideoWriter
 from lipforcing.pipeline import SyncOptions, sync_file
 from lipforcing.timeline import FPS, SAMPLE_RATE
@@ -60,7 +60,7 @@ def dub(out: Path, i: int, models) -> None:
         return
     with VideoReader(out / "source" / name) as video:
         speech = AudioSource(out / "reference" / name)
-        result = sync_file(models, video, speech, path, FixedTracker(), SyncOptions(seed=i, lossless=True))
+        result = sync_file(models, video, speech, path, FixedFollower(), SyncOptions(seed=i, lossless=True))
     speed = {"fps": result.fps, "first_frame_seconds": result.first_frame_seconds}
     path.with_suffix(".json").write_text(json.dumps(speed))
 

@@ -58,6 +58,11 @@ def frames_for_samples(samples: int, sample_rate: int = SAMPLE_RATE) -> int:
     return -(-samples * FPS // sample_rate)
 
 
+def samples_for_frames(frames: int, sample_rate: int = SAMPLE_RATE) -> int:
+    """Number of audio samples that ``frames`` 25 fps frames last; a started sample counts as a whole one."""
+    return -(-frames * sample_rate // FPS)
+
+
 def frame_at(seconds: float) -> int:
     """Index of the 25 fps frame nearest to a time in seconds; half-way rounds up, through float noise as well."""
     return int(seconds * FPS + 0.5 + 1e-6)

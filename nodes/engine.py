@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @contextlib.contextmanager
-def running_models(model, vae, decoder, positive, sigmas, listener: AudioEncoder | None = None) -> Iterator[Family]:
+def running_family(model, vae, decoder, positive, sigmas, listener: AudioEncoder | None = None) -> Iterator[Family]:
     """The engine's `Family` over the host's MODEL, VAE, VAE, CONDITIONING and SIGMAS.
 
     All may be None: model and codec then are those of the tiny family, `decoder` is the `vae`, the prompt none and the

@@ -7,12 +7,11 @@ from dataclasses import replace
 from . import host, inputs, sockets
 from .node_api import io
 from .progress import StepProgress
-from .tracked import TrackedVideo, open_reader, tracker_of
+from .tracked import TrackedVideo, follower_for, open_reader, shown
 from .values import audio_of
 
 PREVIEWS = 8  # frames of the preview, evenly spread
 PREVIEW_HEIGHT = 360
-BATCH = 12  # frames tracked and composited at a time
 
 
 class LipForcingFaceTrack(io.ComfyNode):
@@ -78,7 +77,7 @@ class LipForcingFaceTrack(io.ComfyNode):
         face_detection_model=None,
     ) -> io.NodeOutput:
         from ..lipforcing.errors import InputError
-        from ..lipforcing.faces.track import FaceTrack
+        from ..lipforcing.faces.follow import Track
         from ..lipforcing.media import DurationPolicy, extended_frames
 
         with open_reader(video, fps) as reader:
@@ -89,42 +88,28 @@ class LipForcingFaceTrack(io.ComfyNode):
                 whole = info.duration if policy.length == "video" else seconds
                 seconds, policy = min(first_seconds, whole), replace(policy, length="audio")
             plan = policy.plan(seconds, info.frame_rate, info.duration, info.frame_count)
-            tracker = tracker_of(face, face_landmarks, bboxes, face_detection_model, plan.available_frames, fill)
+            follower = follower_for(face, face_landmarks, bboxes, face_detection_model, plan.available_frames, fill)
             progress = StepProgress(plan.frames)
-            pieces, previews, done = [], _Previews(plan.frames), 0
-            for batch in batched(extended_frames(reader, plan), BATCH):
-                piece = tracker.update(images_of(batch))
-                previews.add(done, batch, piece)
-                pieces.append(piece)
-                done += len(batch)
-                progress.step(len(batch))
-        track = FaceTrack.cat(pieces)
-        if not tracker.found:
+            found, previews = [], _Previews(plan.frames)
+            for frame in extended_frames(reader, plan):
+                for followed in follower.push(frame):
+                    previews.add(len(found), *followed)
+                    found.append(followed[1])
+                progress.step()
+            for followed in follower.finish():
+                previews.add(len(found), *followed)
+                found.append(followed[1])
+        track = Track(tuple(found), (info.height, info.width))
+        if not track.found:
             raise InputError(
                 "No face was found in the video; choose footage that shows a face at least 50 pixels wide, connect "
                 "face_landmarks or bboxes, or set face to 'full' if the video is a face crop already."
             )
-        untouched = int((~track.visible).sum())
+        untouched = len(track) - track.found
         summary = plan.description + (
             f" {untouched} frames have no usable face and stay as they are." * bool(untouched)
         )
         return io.NodeOutput(TrackedVideo(video, fps, plan, track), previews.batch(), summary)
-
-
-def batched(items, size: int):
-    """Lists of up to `size` successive items."""
-    from itertools import islice
-
-    stream = iter(items)
-    while batch := list(islice(stream, size)):
-        yield batch
-
-
-def images_of(frames):
-    """uint8 [T, H, W, 3] of frames."""
-    import torch
-
-    return torch.stack([frame.image for frame in frames])
 
 
 class _Previews:
@@ -138,11 +123,10 @@ class _Previews:
         self._wanted = {round(n * (frames - 1) / max(1, PREVIEWS - 1)) for n in range(PREVIEWS)}
         self._pictures = []
 
-    def add(self, first: int, frames, track) -> None:
-        """Look at successive frames, the first of which has the number `first`."""
-        for i, frame in enumerate(frames):
-            if first + i in self._wanted:
-                self._pictures.append(_tinted(frame.image, track[i : i + 1]))
+    def add(self, number: int, frame, seen) -> None:
+        """Look at a frame and what is seen in it."""
+        if number in self._wanted:
+            self._pictures.append(_tinted(frame.image, seen))
 
     def batch(self):
         """IMAGE [N, h, w, 3]."""
@@ -151,14 +135,16 @@ class _Previews:
         return torch.stack(self._pictures)
 
 
-def _tinted(image, track):
-    """Picture float [h, w, 3] of a frame uint8 [H, W, 3] with the generated region in light green."""
+def _tinted(image, seen):
+    """Picture float [h, w, 3] of a frame uint8 [H, W, 3] with the regions to be generated in light green."""
     import torch
 
-    from ..lipforcing.faces.composite import frame_masks
+    from ..lipforcing.faces.paste import paste_weights
 
-    weight = frame_masks(track)[0, ..., None] * 0.4
-    picture = image.float() / 255 * (1 - weight) + weight * torch.tensor([0.3, 1.0, 0.5])
+    picture = image.float() / 255
+    for sighting in seen.sightings:
+        weight = 0.4 * paste_weights(sighting.matrix[None], [sighting.opacity], image.shape[:2])[0, ..., None]
+        picture = picture * (1 - weight) + weight * torch.tensor([0.3, 1.0, 0.5])
     height = min(PREVIEW_HEIGHT, picture.shape[0])
     width = max(1, round(picture.shape[1] * height / picture.shape[0]))
     small = torch.nn.functional.interpolate(
@@ -209,54 +195,52 @@ class LipForcingComposite(io.ComfyNode):
         import torch
 
         from ..lipforcing.errors import InputError
-        from ..lipforcing.faces.composite import frame_masks
-        from ..lipforcing.faces.track import RecordedTracker
-        from ..lipforcing.media import VideoWriter, clock_frames
-        from ..lipforcing.pipeline import paste
+        from ..lipforcing.media import VideoWriter
+        from ..lipforcing.stream.stages import paste_faces
 
-        recorded, progress = RecordedTracker(track.track), StepProgress(len(track.track))
+        progress = StepProgress(len(track.track))
         sound = audio_of(audio) if audio is not None else None
         result = host.temp_path("composite", ".mp4")
-        images, masks, shown = [], [], 0
+        images, masks, used = [], [], 0
         with (
             open_reader(track.source, track.fps) as reader,
             track.frames() as source,
-            VideoWriter.like(result, reader.info, audio=sound, pad_audio=sound is not None, pictures=None) as writer,
+            torch.inference_mode(),
+            VideoWriter.like(result, reader.info, audio=sound, pad_audio=sound is not None) as writer,
         ):
-            for groups in batched(clock_frames(source), BATCH):
-                outputs = [frame for group in groups for frame in group.outputs]
-                piece = recorded.update(images_of(outputs)) if outputs else track.track[:0]
-                if shown + len(groups) > len(faces):
-                    raise InputError(
-                        f"There are {len(faces)} faces, but the track is longer; generate faces for this very track."
-                    )
-                made = faces[shown : shown + len(groups)].to(host.compute_device()).permute(0, 3, 1, 2) * 2 - 1
-                if frames:
-                    masks += frame_masks(piece)
-                for frame, picture, _ in paste(groups, piece, made):
-                    writer.write(picture, frame.time)
+            for chunk in track.chunks(source):
+                for lane in chunk.lanes:
+                    ticks = shown(chunk, lane)
+                    made = faces[used : used + ticks.stop - ticks.start]
+                    if len(made) < ticks.stop - ticks.start:
+                        raise InputError(
+                            f"There are {len(faces)} faces, the track is longer; generate faces for this very track."
+                        )
+                    used += len(made)
+                    crops = made.to(host.compute_device()).permute(0, 3, 1, 2) * 2 - 1
+                    lane.faces = torch.cat((crops[:1].expand(ticks.start, -1, -1, -1), crops))
+                paste_faces(chunk)
+                for output in chunk.outputs:
+                    writer.write(output.picture, output.frame.time)
                     if frames:
-                        images.append(_as_image(picture, masks[len(images)], track.source, frame))
-                shown += len(groups)
-                progress.step(len(outputs))
+                        images.append(output.picture.region(0, 0, reader.info.height, reader.info.width))
+                        masks.append(_mask_of(output))
+                progress.step(len(chunk.outputs))
         video = host.video_from_file(result)
         if not frames:
             nothing = host.blocked("Turn frames on in Lip Forcing Composite to get images and masks.")
             return io.NodeOutput(video, nothing, nothing)
-        return io.NodeOutput(video, torch.stack(images), torch.stack(masks))
+        return io.NodeOutput(video, torch.stack(images).movedim(1, -1), torch.stack(masks))
 
 
-def _as_image(picture, mask, source, frame):
-    """A finished picture uint8 [H, W, 3] as an image of the batch [H, W, 3].
-
-    Where nothing was pasted (`mask` [H, W] is 0) pixels of an IMAGE `source` stay exactly what they were, eight bits
-    or not.
-    """
+def _mask_of(output):
+    """What is pasted into an output, float [H, W]."""
     import torch
 
-    image = picture.float() / 255
-    if not isinstance(source, torch.Tensor):
-        return image
-    before = source[frame.index].to(image)
-    before = before[..., :3] if before.shape[-1] >= 3 else before[..., :1].expand_as(image)
-    return torch.where(mask[..., None] > 0, image, before)
+    from ..lipforcing.faces.paste import paste_weights
+
+    size = (output.frame.picture.height, output.frame.picture.width)
+    mask = torch.zeros(size)
+    for place in output.places.values() if output.pasted else ():
+        mask = torch.maximum(mask, paste_weights(place.matrix[None], [place.opacity], size)[0])
+    return mask

@@ -11,6 +11,10 @@ from . import host
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from ..lipforcing.media import Picture
+
+PREVIEW_SIDE = 512  # pixels of the live picture, either way
+
 # Pictures cost an encode and a message each; more than this is not seen better.
 PICTURES_PER_SECOND = 5
 
@@ -48,8 +52,8 @@ class FrameNumbers:
 class FrameProgress:
     """Shows finished frames in the node that makes them; call it with (frames done, frames in all, picture).
 
-    ``picture``: the newest finished frame, uint8 [H, W, 3] RGB. Every call is a cancel point: it raises the host's
-    interrupt once the user has asked to stop.
+    ``picture``: the newest finished frame. Every call is a cancel point: it raises the host's interrupt once the user
+    has asked to stop.
 
     Args:
         node_id: of the running node, to which the numbers are sent.
@@ -65,14 +69,14 @@ class FrameProgress:
         self._shown = 0.0
         self._numbers: FrameNumbers | None = None
 
-    def __call__(self, done: int, total: int, picture: Tensor) -> None:
+    def __call__(self, done: int, total: int, picture: Picture) -> None:
         now = time.monotonic()
         self._numbers = self._measure(done, total, now - self._began)
         if 1 < done < total and now - self._shown < 1 / PICTURES_PER_SECOND:
             self._report(done, total, None)
             return
         self._shown = now
-        self._report(done, total, picture)
+        self._report(done, total, _small(picture))
         host.send_event(EVENT, {"node": self._node_id, **asdict(self._numbers)})
 
     def ui(self) -> dict:
@@ -104,3 +108,9 @@ class StepProgress:
         """So many more steps are done."""
         self._done += count
         self._report(self._done, max(self._done, self._total), None)
+
+
+def _small(picture: Picture) -> Tensor:
+    """A picture as the live preview shows it, uint8 [h, w, 3]."""
+    shrink = min(1.0, PREVIEW_SIDE / max(picture.height, picture.width))
+    return picture.thumbnail(max(1, round(picture.height * shrink)), max(1, round(picture.width * shrink)))

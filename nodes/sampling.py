@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from . import host, inputs, sockets
 from .conditioning import with_face
-from .engine import check_speech, checked_sigmas, running_models
+from .engine import check_speech, checked_sigmas, running_family
 from .node_api import io
 from .progress import FrameProgress, StepProgress
-from .tracked import TrackedVideo
+from .tracked import TrackedVideo, shown
 
 PRESETS = ("two_step", "teacher_grid", "custom")
 GRID_STEPS = 50
@@ -52,7 +52,8 @@ class LipForcingConditioning(io.ComfyNode):
 
         from ..lipforcing.faces.mask import latent_mask
         from ..lipforcing.models.conditioning import planes
-        from ..lipforcing.pipeline import clock_length, encode_driving
+        from ..lipforcing.pipeline import clock_length
+        from ..lipforcing.stream.stages import driving_latents
         from ..lipforcing.timeline import latents_for_frames
         from .host import codecs, models
 
@@ -61,8 +62,8 @@ class LipForcingConditioning(io.ComfyNode):
         device = host.compute_device()
         progress, pieces = StepProgress(latents_for_frames(clock_length(track.plan))), []
         with track.frames() as frames, torch.inference_mode():
-            crops = crops_of(frames, track, codec.crop_size)
-            for piece in encode_driving(codec, crops, device, torch.float32):
+            crops = crops_of(frames, track, codec.crop_size, device)
+            for piece in driving_latents(codec, crops):
                 pieces.append(piece)
                 progress.step(piece[0].shape[2])
         reference, masked = (torch.cat(parts, dim=2) for parts in zip(*pieces))
@@ -78,14 +79,23 @@ class LipForcingConditioning(io.ComfyNode):
         )
 
 
-def crops_of(frames, track: TrackedVideo, size: int):
-    """Aligned crops of a tracked video, chunk by chunk, each [T, 3, size, size] in [-1, 1]."""
-    from ..lipforcing.faces.track import RecordedTracker
-    from ..lipforcing.media import clock_frames
-    from ..lipforcing.pipeline import face_chunks
+def crops_of(frames, track: TrackedVideo, size: int, device):
+    """Aligned crops of a tracked video for the bidirectional teacher, [9 or 12, 3, size, size] in [-1, 1] at a time.
 
-    for chunk in face_chunks(clock_frames(frames), RecordedTracker(track.track), size):
-        yield chunk.crops
+    The teacher knows no runs: the frames that show a face follow each other, and the last one fills its piece.
+    """
+    from ..lipforcing.stream.chunker import FIRST, LATER
+    from ..lipforcing.stream.stages import crop_places
+
+    waiting, length = [], FIRST
+    for chunk in track.chunks(frames):
+        for lane in chunk.lanes:
+            waiting += lane.places[shown(chunk, lane)]
+        while len(waiting) >= length:
+            yield crop_places(waiting[:length], size, device)
+            waiting, length = waiting[length:], LATER
+    if waiting:
+        yield crop_places(waiting + waiting[-1:] * (length - len(waiting)), size, device)
 
 
 class LipForcingSchedule(io.ComfyNode):
@@ -201,26 +211,33 @@ class LipForcingCausalSampler(io.ComfyNode):
     ) -> io.NodeOutput:
         import torch
 
-        from ..lipforcing.faces.track import RecordedTracker
-        from ..lipforcing.media import clock_frames
-        from ..lipforcing.pipeline import clock_length, feature_rows, generate
+        from ..lipforcing.media import ImagePicture
+        from ..lipforcing.session import LipSyncSession
+        from ..lipforcing.stream.voice import Voice
         from ..lipforcing.timeline import FPS, frame_at
 
         progress = FrameProgress(cls.hidden.unique_id, FPS)
         count = frame_at((track.plan.frames - 1) / float(track.plan.frame_rate)) + 1
-        latents, faces = [], []
-        with (
-            running_models(model, vae, decoder, positive, sigmas) as models,
-            track.frames() as frames,
-            torch.inference_mode(),
-        ):
-            check_speech(audio_features, models.student.config)
-            rows = audio_features.rows(feature_rows(clock_length(track.plan)))
-            done = 0
-            for chunk in generate(models, clock_frames(frames), RecordedTracker(track.track), rows, seed):
-                latents.append(chunk.latents.float().cpu())
-                made = chunk.faces.permute(0, 2, 3, 1).add(1).div(2)
+        latents, faces, done = [], [], 0
+
+        def collect(chunk) -> None:
+            nonlocal done
+            for lane in chunk.lanes:
+                latents.append(lane.latents.float().cpu())
+                made = lane.faces[shown(chunk, lane)].permute(0, 2, 3, 1).add(1).div(2)
                 faces.append(host.intermediate(made))
                 done += len(made)
-                progress(done, max(done, count), made[-1].mul(255).round().to(torch.uint8))
+                progress(done, max(done, count), ImagePicture(made[-1].float().cpu()))
+
+        with running_family(model, vae, decoder, positive, sigmas) as family, track.frames() as frames:
+            check_speech(audio_features, family.student.config)
+            voice = Voice(None, family.student, family.text)
+            with torch.inference_mode():
+                voice.push_rows(audio_features.features)
+            voice.finish_rows()
+            options = {"seed": seed, "paste": False, "write": collect, "overlapped": True, "streams": False}
+            with LipSyncSession(family, track.follower(), [voice], **options) as session:
+                for frame in frames:
+                    session.push_frame(frame)
+                session.finish()
         return io.NodeOutput(host.latent_value(torch.cat(latents, dim=2)), torch.cat(faces), ui=progress.ui())

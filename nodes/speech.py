@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from . import host, inputs, sockets
 from .node_api import io
+from .tracked import TrackedVideo
 from .values import audio_of
 
 
@@ -31,6 +32,14 @@ class LipForcingAudioEncode(io.ComfyNode):
                     tooltip="wav2vec2-base-960h. Open: the tiny family's ear, a log-mel spectrum without weights.",
                 ),
                 inputs.window_seconds(),
+                sockets.Track.Input(
+                    "track",
+                    optional=True,
+                    tooltip=(
+                        "What the speech is for: only the sound that its result shows is encoded, and a result that "
+                        "outlasts the speech hears silence after it. Open: the whole recording."
+                    ),
+                ),
             ],
             outputs=[
                 sockets.Audio.Output(
@@ -40,18 +49,30 @@ class LipForcingAudioEncode(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, audio, audio_encoder=None, window_seconds: float = 0.0) -> io.NodeOutput:
-        from ..lipforcing.audio.base import AudioFeatures
+    def execute(
+        cls, audio, audio_encoder=None, window_seconds: float = 0.0, track: TrackedVideo | None = None
+    ) -> io.NodeOutput:
+        import torch
 
-        encoded = AudioFeatures.encode(ear(audio_encoder, window_seconds), audio_of(audio).mono16k())
+        from ..lipforcing.audio.base import AudioFeatures
+        from ..lipforcing.pipeline import planned_rows
+        from ..lipforcing.timeline import SAMPLE_RATE
+
+        listener, waveform = ear(audio_encoder, window_seconds), audio_of(audio).mono16k()
+        if track is None:
+            encoded = AudioFeatures.encode(listener, waveform)
+        else:
+            rows = torch.cat(list(planned_rows(listener, waveform, track.plan)))
+            encoded = AudioFeatures(rows, len(waveform) / SAMPLE_RATE)
         return io.NodeOutput(replace(encoded, features=host.intermediate(encoded.features)))
 
 
 def ear(audio_encoder, window_seconds: float = 0.0):
     """The engine's audio encoder for an AUDIO_ENCODER, or that of the tiny family for None."""
+    from ..lipforcing.audio.base import Window
     from ..lipforcing.audio.logmel import LogMelEncoder
     from .host import codecs
 
     if audio_encoder is None:
         return LogMelEncoder()
-    return codecs.HostAudioEncoder(audio_encoder, window_seconds or None)
+    return codecs.audio_encoder_of(audio_encoder, Window.of_seconds(window_seconds) if window_seconds else None)

@@ -5,19 +5,17 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from ..lipforcing.errors import InputError
 from . import host
-from .values import face_tracker
+from .values import follower_of
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
+    from ..lipforcing.faces.follow import Follower, Track
     from ..lipforcing.faces.landmarks import Face
-    from ..lipforcing.faces.track import FaceTrack, Tracker
-    from ..lipforcing.media import Frame, MemoryReader, Plan, VideoReader
+    from ..lipforcing.media import Frame, MemoryReader, Picture, Plan, VideoReader
+    from ..lipforcing.stream.chunk import Chunk, Lane
 
 CHOICES = {"auto": "largest", "center": "center", "full": "largest"}  # which of the faces found
 ESTIMATE = 2  # frames by which a container's own count may be wrong
@@ -37,7 +35,7 @@ class TrackedVideo:
     source: Any
     fps: float
     plan: Plan
-    track: FaceTrack
+    track: Track
 
     @contextlib.contextmanager
     def frames(self) -> Iterator[Iterator[Frame]]:
@@ -46,6 +44,25 @@ class TrackedVideo:
 
         with open_reader(self.source, self.fps) as reader:
             yield extended_frames(reader, self.plan)
+
+    def follower(self) -> Follower:
+        """The track, frame by frame."""
+        from ..lipforcing.faces.follow import RecordedFollower
+
+        return RecordedFollower(self.track)
+
+    def chunks(self, frames: Iterator[Frame]) -> Iterator[Chunk]:
+        """The frames in chunks, for whoever needs no models: their runs remember no more than what pasting needs."""
+        from ..lipforcing.sampling.noise import NoiseKey
+        from ..lipforcing.stream.chunker import cut
+        from ..lipforcing.stream.run import Run
+
+        return cut(frames, self.follower(), lambda *_: Run(NoiseKey(0), None, None, None))
+
+
+def shown(chunk: Chunk, lane: Lane) -> slice:
+    """Which of a lane's ticks show its face: those of the frames that exist and that the face is in."""
+    return slice(lane.first - lane.offset, chunk.ticks - lane.offset)
 
 
 @contextlib.contextmanager
@@ -80,8 +97,8 @@ class RecordedFaces:
         self._faces = faces
         self._order = frame_order(len(faces), fill)
 
-    def __call__(self, images: Tensor) -> list[list[Face]]:
-        return [self._faces[index] for index in islice(self._order, len(images))]
+    def __call__(self, picture: Picture) -> list[Face]:
+        return self._faces[next(self._order)]
 
 
 class FaceMesh:
@@ -93,21 +110,16 @@ class FaceMesh:
     def __init__(self, model: Any) -> None:
         self._model = model
 
-    def __call__(self, images: Tensor) -> list[list[Face]]:
-        found = self._detect(images, "short")
-        empty = [index for index, faces in enumerate(found) if not faces]
-        if empty:
-            for index, faces in zip(empty, self._detect(images[empty], "full")):
-                found[index] = faces
-        return found
+    def __call__(self, picture: Picture) -> list[Face]:
+        image = picture.rgb().numpy()
+        return self._detect(image, "short") or self._detect(image, "full")
 
-    def _detect(self, images: Tensor, variant: str) -> list[list[Face]]:
-        pictures = list(images.cpu().numpy())
-        found = self._model.detect_batch(pictures, num_faces=0, score_thresh=0.5, variant=variant)
-        return [[mesh_face(face) for face in frame] for frame in found]
+    def _detect(self, image: Any, variant: str) -> list[Face]:
+        (found,) = self._model.detect_batch([image], num_faces=0, score_thresh=0.5, variant=variant)
+        return [mesh_face(face) for face in found]
 
 
-def tracker_of(face: str, landmarks: dict | None, boxes: Any, mesh: Any, frames: int, fill: str) -> Tracker:
+def follower_for(face: str, landmarks: dict | None, boxes: Any, mesh: Any, frames: int, fill: str) -> Follower:
     """What follows the face: recorded landmarks or boxes where there are any, else a detector, or what `face` says.
 
     Args:
@@ -120,24 +132,24 @@ def tracker_of(face: str, landmarks: dict | None, boxes: Any, mesh: Any, frames:
         InputError: recorded for another video, no box, or the detector's weights are missing.
     """
     from ..lipforcing.faces.align import box_matrix
-    from ..lipforcing.faces.track import FaceTracker, FixedTracker
+    from ..lipforcing.faces.follow import DetectingFollower, FixedFollower
 
     if landmarks is not None:
         recorded, what = faces_of_landmarks(landmarks), "face_landmarks"
     elif boxes is not None:
         recorded, what = faces_of_boxes(boxes), "bboxes"
     elif mesh is not None and face != "full":
-        return FaceTracker(FaceMesh(mesh), CHOICES[face])
+        return DetectingFollower(FaceMesh(mesh), [CHOICES[face]])
     else:
-        return face_tracker(face)
+        return follower_of(face)
     if isinstance(recorded, tuple):
-        return FixedTracker(box_matrix(*recorded))
+        return FixedFollower(box_matrix(*recorded))
     if abs(len(recorded) - frames) > ESTIMATE:
         raise InputError(
             f"The {what} input covers {len(recorded)} frames, the video has {frames}; detect faces in all frames of "
             "this very video."
         )
-    return FaceTracker(RecordedFaces(recorded, fill), CHOICES[face])
+    return DetectingFollower(RecordedFaces(recorded, fill), [CHOICES[face]], every=0.0)
 
 
 def faces_of_landmarks(landmarks: dict) -> list[list[Face]]:

@@ -8,7 +8,7 @@ from ..lipforcing.errors import InputError
 from . import host
 
 if TYPE_CHECKING:
-    from ..lipforcing.faces.track import Tracker
+    from ..lipforcing.faces.follow import Follower
     from ..lipforcing.media import Audio
 
 DETECTOR_FILE = "yunet_final.pth"
@@ -28,7 +28,7 @@ def audio_of(audio: dict | None) -> Audio:
     waveform = audio["waveform"]
     if waveform.shape[0] != 1:
         raise InputError(f"The audio input holds {waveform.shape[0]} recordings at once; connect a single one.")
-    return Audio(waveform[0].float().cpu(), audio["sample_rate"])
+    return Audio(waveform[0].float().cpu(), round(audio["sample_rate"]))  # other packs give it as 44100.0
 
 
 def detector_file() -> str:
@@ -46,18 +46,18 @@ def detector_file() -> str:
     return path
 
 
-def face_tracker(face: str) -> Tracker:
+def follower_of(face: str) -> Follower:
     """What finds the face in a video: "auto" follows the largest, "center" the one nearest the middle of the picture,
     "full" takes every frame as a face crop.
 
     Raises:
         InputError: the detector's weights are missing or another file's.
     """
-    from ..lipforcing.faces.track import FaceTracker, FixedTracker
+    from ..lipforcing.faces.follow import DetectingFollower, FixedFollower
 
     if face == "full":
-        return FixedTracker()
+        return FixedFollower()
     from ..lipforcing.faces.yunet import YuNetDetector
 
     detector = YuNetDetector(detector_file(), device=host.compute_device())
-    return FaceTracker(detector, "largest" if face == "auto" else face)
+    return DetectingFollower(detector, ["largest" if face == "auto" else face])

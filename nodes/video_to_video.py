@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from . import host, inputs
-from .engine import running_models
+from .engine import running_family
 from .node_api import io
 from .progress import FrameProgress
 from .speech import ear
-from .tracked import open_reader, tracker_of
+from .tracked import follower_for, open_reader
 from .values import audio_of
 
 
@@ -78,16 +78,17 @@ class LipForcingVideoToVideo(io.ComfyNode):
         from ..lipforcing.media import DurationPolicy
         from ..lipforcing.pipeline import SyncOptions, sync_file
 
-        options = SyncOptions(seed, DurationPolicy(length, fill))
+        # The host's layers bring weights to the device in its own order, on its own stream.
+        options = SyncOptions(seed, DurationPolicy(length, fill), streams=False)
         result = host.temp_path("synced", ".mp4")
         sound = audio_of(audio)
         with (
             open_reader(video) as reader,
-            running_models(model, vae, decoder, positive, sigmas, ear(audio_encoder, window_seconds)) as models,
+            running_family(model, vae, decoder, positive, sigmas, ear(audio_encoder, window_seconds)) as family,
         ):
             info = reader.info
             frames = info.frame_count or round(info.duration * info.frame_rate)
-            tracker = tracker_of(face, face_landmarks, bboxes, face_detection_model, frames, fill)
+            follower = follower_for(face, face_landmarks, bboxes, face_detection_model, frames, fill)
             progress = FrameProgress(cls.hidden.unique_id, float(info.frame_rate))
-            sync_file(models, reader, sound, result, tracker, options, progress)
+            sync_file(family, reader, sound, result, follower, options, progress)
         return io.NodeOutput(host.video_from_file(result), ui=progress.ui())

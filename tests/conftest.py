@@ -107,3 +107,13 @@ def assets() -> Path:
     if not folder.is_dir():
         pytest.skip("real-recording assets not present")
     return folder
+
+
+@pytest.fixture(scope="session")
+def clips() -> Path:
+    """Folder of recordings of real people (LIPFORCING_CLIPS, else the shared one); skips where there is none."""
+    named = os.environ.get("LIPFORCING_CLIPS")
+    folder = Path(named) if named else SHARED / "assets" / "clips"
+    if not folder.is_dir():
+        pytest.skip(f"recordings of real people not found at {folder} (LIPFORCING_CLIPS)")
+    return folder

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-CODE = [path for room in ("lipforcing", "nodes", "tests", "benchmarks") for path in sorted((ROOT / room).rglob("*.py"))]
+ROOMS = ("lipforcing", "nodes", "tests", "benchmarks", "tools")
+CODE = [path for room in ROOMS for path in sorted((ROOT / room).rglob("*.py"))]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 

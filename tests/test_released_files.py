@@ -21,7 +21,7 @@ from lipforcing.cli import main
 from lipforcing.codecs.taehv import tiny as taehv_tiny
 from lipforcing.codecs.wan_vae import WanVAEConfig
 from lipforcing.errors import InputError
-from lipforcing.faces.track import FixedTracker
+from lipforcing.faces.follow import FixedFollower
 from lipforcing.media import AudioSource, VideoReader, VideoWriter, probe
 from lipforcing.pipeline import SyncOptions, sync_file
 from lipforcing.stream import family
@@ -142,7 +142,7 @@ def run(files: dict[str, Path], clip: Path, out: Path) -> torch.Tensor:
     """Frames that the engine makes of the clip."""
     models = Family.from_files(**files, dtype=torch.float32)
     with VideoReader(clip) as video:
-        sync_file(models, video, speech(1.0), out, FixedTracker(), SyncOptions(lossless=True))
+        sync_file(models, video, speech(1.0), out, FixedFollower(), SyncOptions(lossless=True))
     return read(out)
 
 
@@ -217,8 +217,8 @@ def test_sizes_and_precision_come_from_the_files(files):
     models = Family.from_files(**files)
     assert models.crop_size == 512 and models.sigmas == (0.999, 0.769, 0.0)
     assert models.dtype == torch.bfloat16 == next(models.codec.parameters()).dtype
-    assert models.student.config == STUDENT and models.audio.config == AUDIO
-    assert next(models.audio.parameters()).dtype == torch.float32
+    assert models.student.config == STUDENT and models.audio.network.config == AUDIO
+    assert next(models.audio.network.parameters()).dtype == torch.float32
 
 
 @pytest.mark.slow

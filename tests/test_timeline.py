@@ -32,6 +32,8 @@ def test_reference_lengths():
     assert timeline.frames_for_samples(51_840) == 81
     assert timeline.frames_for_samples(51_841) == 82
     assert timeline.frames_for_samples(48_000, 48_000) == 25
+    assert timeline.samples_for_frames(81) == 51_840 and timeline.samples_for_frames(0) == 0
+    assert timeline.samples_for_frames(1, 22_050) == 882 and timeline.samples_for_frames(1, 11_024) == 441
 
 
 def test_nearest_frame():

@@ -34,7 +34,7 @@ def add_commands(commands) -> None:
         "--audio-window",
         type=float,
         metavar="SECONDS",
-        help="let audio attention see this much at once, for long recordings (default: everything)",
+        help="encode this much sound at once, for long recordings (default: everything)",
     )
     sync.add_argument("--dtype", choices=DTYPES, default="auto", help="of the released models (default: the file's)")
     sync.add_argument("--seed", type=int, default=42, help="seed of the noise (default: 42)")
@@ -77,7 +77,7 @@ def add_commands(commands) -> None:
 
 def command_sync(arguments: argparse.Namespace) -> None:
     """Lip-sync a video to a recording."""
-    from ..faces.selection import tracker_for
+    from ..faces.selection import follower_for
     from ..media import AudioSource, DurationPolicy, VideoReader
     from ..pipeline import SyncOptions, sync_file
 
@@ -93,10 +93,10 @@ def command_sync(arguments: argparse.Namespace) -> None:
     )
     with VideoReader(arguments.video, *window) as video:
         audio = AudioSource(arguments.audio, *window)
-        tracker = tracker_for(face, arguments.detector, device)
-        models = load_models(arguments, device)
+        follower = follower_for(face, arguments.detector, device)
+        family = load_family(arguments, device)
         bar = Bar()
-        result = sync_file(models, video, audio, arguments.out, tracker, options, bar)
+        result = sync_file(family, video, audio, arguments.out, follower, options, bar)
         bar.close()
     print(f"{result.path}: {result.plan.description}")
     if result.untouched:
@@ -106,7 +106,7 @@ def command_sync(arguments: argparse.Namespace) -> None:
         print(DRAWN_FACES_ONLY, file=sys.stderr)
 
 
-def load_models(arguments: argparse.Namespace, device: torch.device):
+def load_family(arguments: argparse.Namespace, device: torch.device):
     """The models that the options of ``sync`` name."""
     from ..stream.family import Family
     from ..tiny import family

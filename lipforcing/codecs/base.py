@@ -43,6 +43,10 @@ class StreamingEncoder(Protocol):
         """
         ...
 
+    def copy(self) -> StreamingEncoder:
+        """The stream as it is now; both go on independently. Tensors are shared, for they are never written to."""
+        ...
+
 
 class StreamingDecoder(Protocol):
     """Latents in, video out, group by group."""
@@ -59,6 +63,10 @@ class StreamingDecoder(Protocol):
         Raises:
             ValueError: no latent frame, or another number of channels.
         """
+        ...
+
+    def copy(self) -> StreamingDecoder:
+        """The stream as it is now; both go on independently. Tensors are shared, for they are never written to."""
         ...
 
 

@@ -10,6 +10,7 @@ the diffusion model's own, without mean and standard deviation.
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 
 import torch
@@ -205,6 +206,12 @@ class LayerStream:
             x = layer(x, self._past(index, x, batch)) if isinstance(layer, MemoryBlock) else layer(x)
         return x.unflatten(0, (batch, -1))
 
+    def copy(self) -> LayerStream:
+        """The state as it is now; the maps are shared."""
+        other = LayerStream(self.layers)
+        other.memory = dict(self.memory)
+        return other
+
     def _past(self, index: int, x: Tensor, batch: int) -> Tensor:
         """``x``, [B*T, C, H, W], one time step earlier; remembers its last step."""
         steps = x.unflatten(0, (batch, -1))
@@ -229,6 +236,12 @@ class TAEHVEncoder:
         x = (frames.transpose(1, 2) + 1) / 2
         return self.stream(F.pixel_unshuffle(x, self.patch_size)).transpose(1, 2)
 
+    def copy(self) -> TAEHVEncoder:
+        """See ``StreamingEncoder``."""
+        other = copy.copy(self)
+        other.stream = self.stream.copy()
+        return other
+
 
 class TAEHVDecoder:
     """Decoder stream. State: ``LayerStream`` of the decoder layers."""
@@ -249,3 +262,9 @@ class TAEHVDecoder:
             self.started = True
         x = F.pixel_shuffle(x, self.patch_size)
         return ((x.clamp(0, 1) if self.clamp else x) * 2 - 1).transpose(1, 2)
+
+    def copy(self) -> TAEHVDecoder:
+        """See ``StreamingDecoder``."""
+        other = copy.copy(self)
+        other.stream = self.stream.copy()
+        return other

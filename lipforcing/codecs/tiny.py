@@ -6,6 +6,7 @@ components of such blocks; convolutions over neighbouring blocks and the previou
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 
 import torch
@@ -140,6 +141,12 @@ class TinyEncoder:
             self.started = True
         return self.codec.encoder(to_blocks(frames), self.memory).transpose(1, 2)
 
+    def copy(self) -> TinyEncoder:
+        """See ``StreamingEncoder``."""
+        other = copy.copy(self)
+        other.memory = list(self.memory)
+        return other
+
 
 class TinyDecoder:
     """Decoder stream. State: per memory block its latest input [B, 1, width, h, w]."""
@@ -159,3 +166,9 @@ class TinyDecoder:
             self.started = True
         frames = self.codec.smoothed(frames)
         return frames.clamp(-1, 1) if self.clamp else frames
+
+    def copy(self) -> TinyDecoder:
+        """See ``StreamingDecoder``."""
+        other = copy.copy(self)
+        other.memory = list(self.memory)
+        return other

@@ -61,6 +61,12 @@ class TemporalCache:
         self.frames: dict[nn.Module, Tensor] = {}
         self.started = False
 
+    def copy(self) -> TemporalCache:
+        """The state as it is now; the frames are shared."""
+        other = TemporalCache()
+        other.frames, other.started = dict(self.frames), self.started
+        return other
+
     def prepend(self, layer: nn.Module, x: Tensor, length: int) -> Tensor:
         """``x`` [B, C, T, H, W] with the ``length`` frames before it in front, zeros before the stream's start."""
         past = self.frames.get(layer)
@@ -323,6 +329,12 @@ class WanEncoder:
         self.statistics = mean, std = self.statistics or latent_statistics(moments)
         return (moments[:, : self.vae.latent_channels] - mean) / std
 
+    def copy(self) -> WanEncoder:
+        """See ``StreamingEncoder``."""
+        other = WanEncoder(self.vae)
+        other.cache, other.statistics = self.cache.copy(), self.statistics
+        return other
+
 
 class WanDecoder:
     """Decoder stream. State: a ``TemporalCache``."""
@@ -340,3 +352,9 @@ class WanDecoder:
         frames = self.vae.decoder(self.vae.conv2(latents * std + mean), self.cache)
         self.cache.started = True
         return frames.clamp(-1, 1) if self.clamp else frames
+
+    def copy(self) -> WanDecoder:
+        """See ``StreamingDecoder``."""
+        other = WanDecoder(self.vae, self.clamp)
+        other.cache, other.statistics = self.cache.copy(), self.statistics
+        return other

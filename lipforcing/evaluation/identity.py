@@ -131,7 +131,7 @@ def arcface_crop(crop: torch.Tensor) -> torch.Tensor:
     """ArcFace's crop, float [3, 112, 112] in 0 to 255, out of a face crop uint8 [256, 256, 3]."""
     to_template = invert(resize_matrix((560, 420), (CROP, CROP)))
     to_crop = invert(compose(_TO_ARCFACE, to_template))
-    return sample(crop.permute(2, 0, 1).float(), to_crop, (SIZE, SIZE), "border")
+    return sample(crop.permute(2, 0, 1)[None].float(), to_crop[None], (SIZE, SIZE), "border")[0]
 
 
 def _squash(frame: torch.Tensor) -> torch.Tensor:

@@ -13,7 +13,7 @@ from torch import nn
 from ..errors import InputError
 from ..faces.landmarks import LandmarkDetector
 from ..faces.selection import FaceChoice
-from ..media import AudioSource, VideoReader
+from ..media import AudioSource, ImagePicture, VideoReader
 from ..syncnet import SyncNet, SyncReport, Verdict
 from ..syncnet.tracks import SquareTrack, fixed_square
 from ..syncnet.video import FaceScorer, clock_pictures, find_faces
@@ -159,7 +159,8 @@ def evaluate_pair(pair: Pair, options: Options, problems: list[str]) -> dict[str
             "_reference": _scorer(pair.reference, place, options, problems),
         }
         counts: list[int] = []
-        frames = side_by_side(clock_pictures(result), clock_pictures(reference), counts)
+        images = ((picture.rgb() for picture in clock_pictures(video)) for video in (result, reference))
+        frames = side_by_side(*images, counts)
         measures = _measures(options)
         for batch in in_batches(_scored(frames, scorers), own, place):
             for measure in measures:
@@ -222,7 +223,7 @@ def _scored(frames: Iterator[Shown], scorers: dict[str, FaceScorer | None]) -> I
     for shown in frames:
         for scorer, picture in zip(scorers.values(), (shown.result, shown.reference)):
             if scorer is not None and not scorer.finished:
-                scorer.show(shown.index, picture)
+                scorer.show(shown.index, ImagePicture(picture))
         yield shown
 
 

@@ -1,4 +1,4 @@
-"""From what a user says about the face to a tracker."""
+"""From what a user says about the face to a follower."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from .align import box_matrix
-from .track import FaceTracker, FixedTracker, Tracker
+from .follow import DetectingFollower, FixedFollower, Follower
 from .yunet import YuNetDetector
 
 #: "auto": find the largest face and follow it; "full": the footage is a face crop; or the face's box (x0, y0, x1, y1)
@@ -15,8 +15,8 @@ from .yunet import YuNetDetector
 FaceChoice = str | tuple[float, float, float, float]
 
 
-def tracker_for(face: FaceChoice, detector: str | Path, device: torch.device | str = "cpu") -> Tracker:
-    """A tracker for one video.
+def follower_for(face: FaceChoice, detector: str | Path, device: torch.device | str = "cpu") -> Follower:
+    """A follower for one video.
 
     Args:
         face: see ``FaceChoice``.
@@ -27,5 +27,5 @@ def tracker_for(face: FaceChoice, detector: str | Path, device: torch.device | s
         InputError: "auto" and the weight file is missing or another model's.
     """
     if face == "auto":
-        return FaceTracker(YuNetDetector(detector, device=device))
-    return FixedTracker(None if face == "full" else box_matrix(*face))
+        return DetectingFollower(YuNetDetector(detector, device=device))
+    return FixedFollower(None if face == "full" else box_matrix(*face))

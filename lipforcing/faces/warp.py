@@ -47,34 +47,35 @@ def resize(images: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
 
 
 def sample(
-    image: torch.Tensor, to_image: torch.Tensor, size: tuple[int, int], outside: Literal["zeros", "border"] = "zeros"
+    images: torch.Tensor, to_images: torch.Tensor, size: tuple[int, int], outside: Literal["zeros", "border"] = "zeros"
 ) -> torch.Tensor:
-    """Bilinear warp.
+    """Bilinear warps.
 
     Args:
-        image: float [C, H, W].
-        to_image: [2, 3], maps pixels of the result to pixels of ``image``.
-        size: (height, width) of the result.
-        outside: what lies beyond the image, 0 or its border pixels.
+        images: float [T, C, H, W].
+        to_images: [T, 2, 3], maps pixels of each result to pixels of its image.
+        size: (height, width) of the results.
+        outside: what lies beyond an image, 0 or its border pixels.
 
     Returns:
-        float [C, *size]; its pixel (x, y) is ``image`` at ``to_image @ (x, y, 1)``.
+        float [T, C, *size]; pixel (x, y) of result i is ``images[i]`` at ``to_images[i] @ (x, y, 1)``.
     """
-    rows, columns = (torch.arange(n, device=image.device, dtype=image.dtype) for n in size)
-    to_image = to_image.to(image)
+    rows, columns = (torch.arange(n, device=images.device, dtype=images.dtype) for n in size)
     # The image point of every result pixel is a column part plus a row part; normalised so that edges are -1 and 1.
-    scale = 2 / image.new_tensor([image.shape[-1], image.shape[-2]])
-    along = to_image * scale[:, None]
-    start = along[:, 2] + scale / 2 - 1
-    grid = columns[None, :, None] * along[:, 0] + (rows[:, None] * along[:, 1] + start)[:, None]
-    return F.grid_sample(image[None], grid[None], mode="bilinear", padding_mode=outside, align_corners=False)[0]
+    scale = 2 / torch.tensor([images.shape[-1], images.shape[-2]], dtype=images.dtype)
+    along = to_images.to("cpu", images.dtype) * scale[:, None]
+    along[..., 2] += scale / 2 - 1
+    across, down, start = along.to(images.device)[:, :, None, None].unbind(-1)  # each [T, 2, 1, 1]
+    grid = (columns * across + rows[:, None] * down + start).movedim(1, -1)
+    return F.grid_sample(images, grid, mode="bilinear", padding_mode=outside, align_corners=False)
 
 
 def bounds(points: torch.Tensor, size: tuple[int, int], margin: int = 1) -> tuple[int, int, int, int]:
-    """Pixel window (x0, y0, x1, y1), ends exclusive, that holds points [P, 2] plus ``margin``, cut to ``size`` (h, w).
+    """Pixel window (x0, y0, x1, y1), ends exclusive, that holds points [..., 2] plus ``margin``, cut to ``size``.
 
     Empty (x1 <= x0 or y1 <= y0) where the points lie outside.
     """
+    points = points.flatten(0, -2)
     low = points.amin(0).floor().int() - margin
     high = points.amax(0).ceil().int() + margin + 1
     return (

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 
 from ..errors import InputError
+from ..media import Picture
 from .landmarks import Face
 from .yunet_network import YuNet
 
@@ -17,7 +18,6 @@ PRIOR_SIZES = ((10, 16, 24), (32, 48), (64, 96), (128, 192, 256))
 VARIANCES = (0.1, 0.2)
 REMEDY = "take yunet_final.pth of kornia's model collection (huggingface.co/kornia/yunet), 0.4 MB"
 MIN_SIDE = 64  # pixels; below, nothing is left after the network's last halving
-MAX_FILE_SIZE = 16 << 20
 NMS_OVERLAP = 0.3  # boxes that overlap more (IoU) are one face
 
 
@@ -25,10 +25,9 @@ class YuNetDetector:
     """A :class:`~lipforcing.faces.landmarks.LandmarkDetector` with layout ``yunet5``.
 
     Args:
-        path: weight file as published by kornia (a pickled state dict, read with ``weights_only``).
+        path: weight file as published by kornia (a pickled state dict).
         max_side: frames are shrunk until neither side is longer than this; a face should keep 16 pixels.
         min_score: detections below are dropped.
-        batch: frames that go through the network at once.
         device: where the network runs, by default torch's default device.
 
     Raises:
@@ -41,7 +40,6 @@ class YuNetDetector:
         *,
         max_side: int = 480,
         min_score: float = 0.6,
-        batch: int = 8,
         device: torch.device | str | None = None,
     ) -> None:
         self.network = YuNet()
@@ -49,18 +47,14 @@ class YuNetDetector:
         self.network.eval().requires_grad_(False).to(device or torch.get_default_device())
         self.max_side = max_side
         self.min_score = min_score
-        self.batch = batch
 
     @torch.inference_mode()
-    def __call__(self, frames: torch.Tensor) -> list[list[Face]]:
-        """Find the faces of uint8 [T, H, W, 3] RGB frames, best score first, on the CPU in frame coordinates."""
-        return [faces for part in frames.split(self.batch) for faces in self._detect(part)]
-
-    def _detect(self, frames: torch.Tensor) -> list[list[Face]]:
-        height, width = frames.shape[1:3]
+    def __call__(self, picture: Picture) -> list[Face]:
+        """The faces of a picture, best score first, on the CPU in its coordinates."""
+        height, width = picture.height, picture.width
         shrink = min(1.0, self.max_side / max(height, width))
         h, w = max(1, round(height * shrink)), max(1, round(width * shrink))
-        pixels = _shrink(frames, (h, w)).to(next(self.network.parameters()).device)
+        pixels = picture.thumbnail(h, w).permute(2, 0, 1)[None].to(next(self.network.parameters()).device).float()
         # The network halves its input six times.
         pixels = F.pad(pixels.flip(1), (0, max(-w % 32, MIN_SIDE - w), 0, max(-h % 32, MIN_SIDE - h)))
         offsets, probability, quality = self.network(pixels)
@@ -69,7 +63,7 @@ class YuNetDetector:
         # Half-pixel resize: edges map to edges, so pixel centres move by half a pixel before and after scaling.
         scale = torch.tensor([width / w, height / h])
         rows = ((rows.unflatten(-1, (7, 2)) + 0.5) * scale - 0.5).flatten(-2)
-        return [self._faces(*pair) for pair in zip(rows, scores)]
+        return self._faces(rows[0], scores[0])
 
     def _faces(self, rows: torch.Tensor, scores: torch.Tensor) -> list[Face]:
         """Detections [N, 14] with scores [N] of one frame, merged to one per face.
@@ -97,23 +91,14 @@ def _overlaps(box: torch.Tensor, boxes: torch.Tensor) -> torch.Tensor:
 
 
 def _load_weights(network: YuNet, path: Path) -> None:
-    if not path.is_file():
-        raise InputError(f"Face detector weights not found at {path}; {REMEDY}, and give its path.")
-    size = path.stat().st_size
-    if size > MAX_FILE_SIZE:
-        raise InputError(f"{path} is not a YuNet weight file (it has {size / 2**20:.0f} MB); {REMEDY}.")
+    # Not at the top: checkpoints knows SyncNet, which knows faces.
+    from ..checkpoints import load_into
+    from ..checkpoints.files import open_tensors
+
     try:
-        network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True), strict=True)
-    except Exception as error:  # unpickling foreign bytes fails in arbitrary ways
-        raise InputError(f"{path} is not a YuNet weight file (its content does not fit); {REMEDY}.") from error
-
-
-def _shrink(frames: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
-    """uint8 [T, H, W, 3] to float [T, 3, *size] in 0..255, antialiased, half-pixel centres."""
-    pixels = frames.permute(0, 3, 1, 2)
-    if pixels.device.type != "cpu":  # only the CPU resizes bytes, there twenty times faster than floats
-        pixels = pixels.float()
-    return F.interpolate(pixels, size=size, mode="bilinear", antialias=True, align_corners=False).float()
+        load_into(network, open_tensors(path))
+    except InputError as error:
+        raise InputError(f"{path} is not a YuNet weight file ({error}); {REMEDY}.") from None
 
 
 @functools.lru_cache(maxsize=8)

@@ -8,7 +8,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ..audio.base import AudioEncoder
+from ..audio.base import AudioEncoder, Window
+from ..audio.wav2vec2_encoder import Wav2Vec2Encoder
 from ..checkpoints import Kind, load_module, load_text_embedding
 from ..codecs.base import VideoCodec
 from ..errors import InputError
@@ -64,7 +65,7 @@ class Family:
             device: of everything.
             dtype: of student, codecs and text; by default the student file's (float8: bfloat16). The audio encoder
                 works in float32.
-            audio_window: seconds of audio that attention sees at once, None for all (see ``Wav2Vec2``).
+            audio_window: seconds of audio that are encoded at once, None for all (see ``Wav2Vec2Encoder``).
 
         Raises:
             InputError: a file is missing, of another kind or incomplete, or two do not belong together.
@@ -73,8 +74,8 @@ class Family:
         dtype = next(network.parameters()).dtype
         vae, _ = load_module(codec, Kind.WAN_VAE, device=device, dtype=dtype)
         fast = load_module(decoder, Kind.TAEHV, Kind.WAN_VAE, device=device, dtype=dtype)[0] if decoder else vae
-        audio, _ = load_module(audio_encoder, Kind.WAV2VEC2, device=device, dtype=torch.float32)
-        audio.window_seconds = audio_window
+        listener, _ = load_module(audio_encoder, Kind.WAV2VEC2, device=device, dtype=torch.float32)
+        audio = Wav2Vec2Encoder(listener, Window.of_seconds(audio_window) if audio_window else None)
         if audio.feature_dim != network.config.audio_dim:
             raise InputError(
                 f"{audio_encoder} gives {audio.feature_dim} numbers per frame, the student {student} takes "

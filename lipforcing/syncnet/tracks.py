@@ -13,9 +13,11 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from ..faces.align import BOX_SIZE, box_matrix, crop_faces
+from ..faces.align import BOX_SIZE, box_matrix
+from ..faces.choice import overlap
+from ..faces.crop import crop_faces, face_region
 from ..faces.landmarks import Face
-from ..faces.track import overlap
+from ..media import ImagePicture
 
 SAME_FACE = 0.5  # least overlap (IoU) of one face in successive detections
 MIN_SCORE = 0.9  # of a detection that counts
@@ -155,15 +157,13 @@ def aligned_crop(frame: torch.Tensor, square: torch.Tensor, size: int) -> torch.
     """
     x, y, s = square.tolist()
     half = s * BOX_SIZE[0] / BOX_SIZE[1]
-    return _bytes(crop_faces(frame[None], box_matrix(x - half, y - s, x + half, y + s)[None], (size, size)))
+    matrix = box_matrix(x - half, y - s, x + half, y + s)[None]
+    region = face_region([ImagePicture(frame)], matrix)
+    crop = crop_faces(region, matrix, (size, size), frame.shape[:2])[0]
+    return crop.add(1).mul(127.5).round().to(torch.uint8).permute(1, 2, 0)
 
 
 def whole_crop(frame: torch.Tensor, size: int) -> torch.Tensor:
     """A frame uint8 [H, W, 3] that is a face crop already, stretched to uint8 [size, size, 3] with antialiasing."""
     small = F.interpolate(frame.permute(2, 0, 1)[None].float(), (size, size), mode="bilinear", antialias=True)
     return small[0].round().clamp(0, 255).to(torch.uint8).permute(1, 2, 0)
-
-
-def _bytes(crops: torch.Tensor) -> torch.Tensor:
-    """Float [1, 3, H, W] in [-1, 1] to uint8 [H, W, 3]."""
-    return ((crops[0] + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).permute(1, 2, 0)

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from itertools import islice
 
 import torch
 
 from ..errors import InputError
 from ..faces.landmarks import LandmarkDetector
 from ..faces.selection import FaceChoice
-from ..faces.shots import CutDetector
-from ..media import VideoReader, clock_frames
+from ..faces.shots import THUMBNAIL, CutDetector
+from ..media import Picture, VideoReader, clock_frames
 from ..timeline import FPS, SAMPLES_PER_FRAME
 from .model import SyncNet
 from .report import SyncReport, Verdict
@@ -28,10 +27,8 @@ from .tracks import (
     whole_crop,
 )
 
-#: Starts a new pass over the pictures of a video on the 25 fps clock, uint8 [H, W, 3] RGB each.
-Pictures = Callable[[], Iterable[torch.Tensor]]
-
-DETECTION_BATCH = 8
+#: Starts a new pass over the pictures of a video on the 25 fps clock.
+Pictures = Callable[[], Iterable[Picture]]
 
 
 @dataclass(frozen=True)
@@ -90,9 +87,9 @@ def score_video(
     return score_pictures(model, lambda: clock_pictures(video), waveform, face, detector, **options)
 
 
-def clock_pictures(video: VideoReader) -> Iterator[torch.Tensor]:
-    """Pictures of a video on the 25 fps clock: what each clock frame shows, uint8 [H, W, 3]."""
-    return (group.shows.image for group in clock_frames(video.frames()))
+def clock_pictures(video: VideoReader) -> Iterator[Picture]:
+    """Pictures of a video on the 25 fps clock: what each clock frame shows."""
+    return (group.shows.picture for group in clock_frames(video.frames()))
 
 
 def score_pictures(
@@ -142,14 +139,11 @@ def score_pictures(
     return VideoScore(tuple(job.score() for job in jobs))
 
 
-def find_faces(pictures: Iterable[torch.Tensor], detector: LandmarkDetector) -> BoxTracker:
+def find_faces(pictures: Iterable[Picture], detector: LandmarkDetector) -> BoxTracker:
     """Detections of a whole video, chained."""
-    tracker, cuts, stream = BoxTracker(), CutDetector(), iter(pictures)
-    while batch := list(islice(stream, DETECTION_BATCH)):
-        frames = torch.stack(batch)
-        batch.clear()  # not to hold two batches while the next one is read
-        for faces, shot_start in zip(detector(frames), cuts(frames)):
-            tracker.update(faces, shot_start)
+    tracker, cuts = BoxTracker(), CutDetector()
+    for picture in pictures:
+        tracker.update(detector(picture), cuts(picture.thumbnail(THUMBNAIL, THUMBNAIL)))
     return tracker
 
 
@@ -181,15 +175,15 @@ class FaceScorer:
         """Whether further pictures change nothing."""
         return self._scorer.finished or (self.end is not None and self.first + self.frames == self.end)
 
-    def show(self, index: int, picture: torch.Tensor) -> None:
-        """Continue with the picture uint8 [H, W, 3] of clock frame ``index``."""
+    def show(self, index: int, picture: Picture) -> None:
+        """Continue with the picture of clock frame ``index``."""
         if index < self.first:
             return
         if self.track is None:
-            crop = whole_crop(picture, self._size)
+            crop = whole_crop(picture.rgb(), self._size)
         else:
             row = 0 if self.end is None else index - self.first
-            crop = self._crop(picture, self.track.squares[row], self._size)
+            crop = self._crop(picture.rgb(), self.track.squares[row], self._size)
         self._crops.append(crop)
         self.frames += 1
         if len(self._crops) == self._batch:

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ..faces.track import FixedTracker
+from ..faces.follow import FixedFollower
 from ..media import AudioSource, VideoReader, VideoWriter, extended_frames
 from ..pipeline import SyncOptions, SyncResult, sync_file
 from . import family
@@ -47,7 +47,7 @@ def run_demo(
     options = SyncOptions(seed=seed)
     with VideoReader(clip) as reader:
         speech_source = AudioSource(speech)
-        result = sync_file(models, reader, speech_source, out / "result.mp4", FixedTracker(), options, progress)
+        result = sync_file(models, reader, speech_source, out / "result.mp4", FixedFollower(), options, progress)
         source = [frame.image for frame in extended_frames(reader, result.plan)]
     side_by_side = write_side_by_side(source, result, AudioSource(speech), out / "side_by_side.mp4")
     after = measure(read_crops(str(result.path)), speech, wanted)

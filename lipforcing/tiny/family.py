@@ -6,12 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
 from torch import nn
 
 from ..audio.logmel import LogMelEncoder
-from ..checkpoints import Kind, load_module, write_weights
+from ..checkpoints import Kind, load_into, load_module, write_weights
 from ..checkpoints.configs import OwnMetadata, as_table
+from ..checkpoints.files import open_tensors
 from ..checkpoints.sources import Held
 from ..codecs.tiny import TinyCodec
 from ..errors import InputError
@@ -47,8 +47,7 @@ def weights_path(part: str) -> Path:
 def load(part: str, device: torch.device | str = "cpu") -> nn.Module:
     """A part of the family in float32, in evaluation mode, without gradients."""
     module = PARTS[part]()
-    with safe_open(weights_path(part), framework="pt") as file:
-        module.load_state_dict({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
+    load_into(module, open_tensors(weights_path(part)), dtype=torch.float32)
     return module.to(device).eval().requires_grad_(False)
 
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator
-from itertools import chain, repeat
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ...lipforcing.errors import InputError
@@ -13,6 +12,8 @@ from ...lipforcing.timeline import TEMPORAL_FACTOR
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    from ...lipforcing.audio.base import Window
+    from ...lipforcing.audio.wav2vec2_encoder import Wav2Vec2Encoder
     from ...lipforcing.codecs.base import StreamingDecoder, StreamingEncoder, VideoCodec
 
 
@@ -126,25 +127,38 @@ class HostCodec:
         )
 
     def encode_stream(self) -> StreamingEncoder:
-        stream = self.codec.encode_stream()
-        sizes = chain([1 + TEMPORAL_FACTOR + self.look_ahead], repeat(TEMPORAL_FACTOR))
-        return lambda frames: self._piecewise(stream, frames, sizes)
+        first = 1 + TEMPORAL_FACTOR + self.look_ahead
+        return Piecewise(self.codec.encode_stream(), first, TEMPORAL_FACTOR, self.patcher.load_device, self._dtype)
 
     def decode_stream(self, *, clamp: bool = True) -> StreamingDecoder:
-        stream = self.codec.decode_stream(clamp=clamp)
-        return lambda latents: self._piecewise(stream, latents, repeat(1))
+        return Piecewise(self.codec.decode_stream(clamp=clamp), 1, 1, self.patcher.load_device, self._dtype)
 
-    def _piecewise(self, stream: Callable[[Tensor], Tensor], x: Tensor, sizes: Iterator[int]) -> Tensor:
-        """Give a stream its next input [B, C, T, H, W] in pieces of the next `sizes`."""
+
+class Piecewise:
+    """A codec stream that is given its input [B, C, T, H, W] in pieces, where and as its weights want it.
+
+    Args:
+        stream: takes the pieces.
+        first, later: frames of the first piece of all, and of each after it.
+        device, dtype: of the weights; a flag of the host may keep VAEs on another device than the student.
+    """
+
+    def __init__(self, stream: Any, first: int, later: int, device: Any, dtype: Any) -> None:
+        self._stream, self._next, self._later = stream, first, later
+        self._place = (device, dtype)
+
+    def __call__(self, x: Tensor) -> Tensor:
         import torch
 
         results, start = [], 0
         while start < x.shape[2]:
-            end = start + next(sizes)
-            # A flag of the host may keep VAEs on another device than the student.
-            results.append(stream(x[:, :, start:end].to(self.patcher.load_device, self._dtype)))
+            end, self._next = start + self._next, self._later
+            results.append(self._stream(x[:, :, start:end].to(*self._place)))
             start = end
         return torch.cat(results, dim=2).to(x)
+
+    def copy(self) -> Piecewise:
+        return Piecewise(self._stream.copy(), self._next, self._later, *self._place)
 
 
 def vae_of(codec: nn.Module) -> Any:
@@ -218,30 +232,24 @@ def _vae_class() -> type:
     return CodecVAE
 
 
-class HostAudioEncoder:
-    """Our wav2vec2 forward over the weights of an AUDIO_ENCODER (the host's own runs at 50 Hz on other input).
+def audio_encoder_of(encoder: Any, window: Window | None = None) -> Wav2Vec2Encoder:
+    """Our wav2vec2 over the weights of an AUDIO_ENCODER (the host's own runs at 50 Hz on other input).
+
+    Its streams load the weights when they need them, and end when the host's user cancels.
 
     Raises:
         InputError: another encoder than wav2vec2 of the base size.
     """
+    import comfy.model_management as management
+    import torch
 
-    def __init__(self, encoder: Any, window_seconds: float | None = None) -> None:
-        import torch
+    from ...lipforcing.audio.wav2vec2 import Wav2Vec2, Wav2Vec2Config
+    from ...lipforcing.audio.wav2vec2_encoder import Wav2Vec2Encoder
 
-        from ...lipforcing.audio.wav2vec2 import Wav2Vec2, Wav2Vec2Config
-
-        ours = Wav2Vec2(Wav2Vec2Config.base_960h(), window_seconds, device=torch.device("meta"))
-        self._encoder = encoder
-        self.network = graft(ours, encoder.model, lambda layer: layer, "wav2vec2-base-960h")
-        self.feature_dim = ours.feature_dim
-
-    def __call__(self, waveform: Tensor, frames: int) -> Tensor:
-        import comfy.model_management
-        import torch
-
-        comfy.model_management.load_models_gpu([self._encoder.patcher])
-        rows = []
-        for piece in self.network.stream(waveform.to(self._encoder.load_device), frames):
-            comfy.model_management.throw_exception_if_processing_interrupted()
-            rows.append(piece)
-        return torch.cat(rows)
+    ours = Wav2Vec2(Wav2Vec2Config.base_960h(), device=torch.device("meta"))
+    network = graft(ours, encoder.model, lambda layer: layer, "wav2vec2-base-960h")
+    first = network.feature_extractor.conv_layers[0]  # all work begins here
+    first.register_forward_pre_hook(lambda *_: management.load_models_gpu([encoder.patcher]))
+    for part in (first, *network.encoder.layers):
+        part.register_forward_pre_hook(lambda *_: management.throw_exception_if_processing_interrupted())
+    return Wav2Vec2Encoder(network, window, torch.device(encoder.load_device))

@@ -99,6 +99,25 @@ def test_interleaved_streams_do_not_meet(codec):
         same(torch.cat(out, 2), decode(codec, sign * latents, clamp=False))
 
 
+def test_a_copy_goes_on_by_itself(codec):
+    """From where the stream was, whatever the stream itself has done since."""
+    first, second, third = pieces(codec, make_video(13), 5, 4, 4)
+    encoder = codec.encode_stream()
+    encoder(first)
+    saved = encoder.copy()
+    expected = encoder(third)
+    encoder(second)
+    again = saved.copy()
+    same(saved(third), expected)
+    same(again(third), expected)
+    latents = make_latents(3)
+    decoder = codec.decode_stream(clamp=False)
+    decoder(latents[:, :, :1])
+    saved = decoder.copy()
+    decoder(latents[:, :, 1:2])
+    same(saved(latents[:, :, 2:]), decode(codec, latents[:, :, [0, 2]], clamp=False)[:, :, 1:])
+
+
 def test_streams_remember(codec):
     """The grouping tests would also hold without any memory; it must matter, and matter beyond one group."""
     video, latents = make_video(13), make_latents(4)

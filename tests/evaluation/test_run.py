@@ -117,15 +117,13 @@ def test_an_offset_at_the_edge_counts_and_is_told():
 class Corner:
     """A detector that finds a face of 30 pixels in the corner whose pixel is black."""
 
-    def __call__(self, frames):
-        def faces(frame):
-            if frame[0, 0].max() == 0:
-                return [Face(torch.tensor([0.0, 0, 110, 110]), 1.0, torch.zeros(5, 2), "yunet5")]
-            if frame[-1, -1].max() == 0:
-                return [Face(torch.tensor([50.0, 50, 160, 160]), 1.0, torch.zeros(5, 2), "yunet5")]
-            return []
-
-        return [faces(frame) for frame in frames]
+    def __call__(self, picture):
+        frame = picture.rgb()
+        if frame[0, 0].max() == 0:
+            return [Face(torch.tensor([0.0, 0, 110, 110]), 1.0, torch.zeros(5, 2), "yunet5")]
+        if frame[-1, -1].max() == 0:
+            return [Face(torch.tensor([50.0, 50, 160, 160]), 1.0, torch.zeros(5, 2), "yunet5")]
+        return []
 
 
 def test_both_videos_are_cropped_at_the_references_face(tmp_path, options):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from lipforcing.faces.landmarks import Face, anchors
+from lipforcing.faces.align import TEMPLATE, similarity
+from lipforcing.faces.landmarks import ANCHORS, TEMPLATES, Face, anchors
 
 BOX = torch.tensor([0.0, 0.0, 100.0, 100.0])
 
@@ -45,3 +46,17 @@ def test_dense_anchors_are_the_means_of_their_points(layout, count, groups):
     mirrored = points * torch.tensor([-1.0, 1.0])  # a mirrored video: the brow on the left is the other one now
     flipped = anchors(Face(BOX, 1.0, mirrored, layout))
     assert torch.allclose(flipped, result[[1, 0, 2]] * torch.tensor([-1.0, 1.0]))
+
+
+@pytest.mark.parametrize("mirrored", [1.0, -1.0])
+def test_a_layout_with_a_template_of_its_own_is_aligned_to_that(mirrored):
+    points = torch.rand(478, 2) * 20 + torch.tensor([300.0, 200.0])
+    for group, place in zip(([70, 63, 105, 66, 107], [336, 296, 334, 293, 300], [195, 5, 4, 48, 278]), TEMPLATE):
+        points[group] += place
+    points *= torch.tensor([mirrored, 1.0])
+    found = anchors(Face(BOX, 1.0, points, "attention478"))
+    ruled = ANCHORS["attention478"](points)
+    ruled = ruled if mirrored > 0 else ruled[[1, 0, 2]]
+    own = similarity(ruled, TEMPLATES["attention478"])
+    assert torch.allclose(similarity(found, TEMPLATE), own, atol=1e-3)
+    assert not torch.allclose(similarity(ruled, TEMPLATE), own, atol=1e-2)

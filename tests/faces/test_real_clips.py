@@ -9,10 +9,11 @@ import pytest
 import torch
 from kornia.metrics import ssim
 
-from lipforcing.faces.align import crop_faces
-from lipforcing.faces.composite import composite, frame_masks
-from lipforcing.faces.track import FaceTracker
+from lipforcing.faces.follow import DetectingFollower
 from lipforcing.faces.yunet import YuNetDetector
+from lipforcing.media import Frame, ImagePicture
+
+from .pasting import crops_of, pasted, weights_of
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +28,7 @@ def read(path, first: int = 0, last: int | None = None, step: int = 1) -> torch.
 
 
 def assert_one_face_each(detector, frames: torch.Tensor) -> None:
-    faces = detector(frames)
+    faces = [detector(ImagePicture(frame)) for frame in frames]
     assert [len(found) for found in faces] == [1] * len(frames)
     for (face,) in faces:
         left, right, nose, mouth_left, mouth_right = face.points
@@ -47,10 +48,14 @@ def test_one_face_in_every_frame_of_a_clip(assets, detector):
 @pytest.mark.parametrize("clip", ["ls_demo1", "hdtf_1_input"])
 def test_an_unchanged_face_is_pasted_back_without_a_trace(assets, detector, clip):
     frames = read(assets / "clips" / f"{clip}.mp4", last=2)
-    track = FaceTracker(detector).update(frames)
-    assert track.visible.all()
-    result = composite(frames, crop_faces(frames, track.matrices), track)
-    weight = frame_masks(track)
+    follower = DetectingFollower(detector)
+    numbered = [Frame(ImagePicture(frame), n / 25, n, n) for n, frame in enumerate(frames)]
+    seen = [seen for frame in numbered for _, seen in follower.push(frame)]
+    seen += [seen for _, seen in follower.finish()]
+    matrices = torch.stack([one.sightings[0].matrix for one in seen])
+    assert all(one.sightings[0].opacity == 1 for one in seen)
+    result = pasted(frames, crops_of(frames, matrices), matrices)
+    weight = weights_of(frames, matrices)
     assert torch.equal(result[weight == 0], frames[weight == 0])
     before, after = (video.permute(0, 3, 1, 2).float() / 255 for video in (frames, result))
     similarity = ssim(before, after, 11).mean(1)

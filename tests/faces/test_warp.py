@@ -30,7 +30,11 @@ def test_inverse_is_batched():
 
 
 def test_sample_takes_the_pixel_that_the_matrix_names():
-    result = sample(ramps(40, 50), TURN * 0.5 + shift_matrix(12, 9), (20, 24))
+    other = shift_matrix(1, 2)
+    result, moved = sample(
+        torch.stack([ramps(40, 50)] * 2), torch.stack([TURN * 0.5 + shift_matrix(12, 9), other]), (20, 24)
+    )
+    assert torch.allclose(moved[:, :10, :10], ramps(40, 50)[:, 2:12, 1:11], atol=1e-4)
     y, x = torch.meshgrid(torch.arange(20.0), torch.arange(24.0), indexing="ij")
     expected = transform(TURN * 0.5 + shift_matrix(12, 9), torch.stack([x, y], -1).view(-1, 2)).T.view(2, 20, 24)
     inside = (expected[0] > 0) & (expected[0] < 49) & (expected[1] > 0) & (expected[1] < 39)
@@ -40,7 +44,7 @@ def test_sample_takes_the_pixel_that_the_matrix_names():
 
 def test_sample_is_zero_outside_and_exact_at_pixel_centres():
     image = torch.rand(3, 6, 5) + 1
-    shifted = sample(image, shift_matrix(2, 1), (6, 5))
+    shifted = sample(image[None], shift_matrix(2, 1)[None], (6, 5))[0]
     assert torch.allclose(shifted[:, :5, :3], image[:, 1:, 2:], atol=1e-5)
     assert (shifted[:, 5] == 0).all() and (shifted[:, :, 3:] == 0).all()
 

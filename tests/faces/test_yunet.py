@@ -11,6 +11,7 @@ from lipforcing.errors import InputError
 from lipforcing.faces import yunet
 from lipforcing.faces.yunet import YuNetDetector
 from lipforcing.faces.yunet_network import YuNet
+from lipforcing.media import ImagePicture
 
 
 @pytest.fixture
@@ -47,13 +48,10 @@ def test_weights_of_another_model_are_refused(tmp_path, weights):
             YuNetDetector(path)
 
 
-def test_a_large_file_is_refused_unread(tmp_path, monkeypatch):
-    path = tmp_path / "large.pth"
-    with path.open("wb") as file:
-        file.truncate(64 << 20)
-    monkeypatch.setattr(torch, "load", None)
-    with pytest.raises(InputError, match="64 MB"):
-        YuNetDetector(path)
+def test_code_in_a_file_does_not_run(tmp_path):
+    torch.save({"weight": torch.zeros(2), "extra": print}, tmp_path / "code.pth")
+    with pytest.raises(InputError, match=r"code\.pth is not a YuNet weight file .*asks to run '__builtin__\.print'"):
+        YuNetDetector(tmp_path / "code.pth")
 
 
 def kornias_network() -> torch.nn.Module:
@@ -104,18 +102,16 @@ def test_boxes_of_one_face_are_merged_and_come_back_in_frame_coordinates(weights
             self.weight = torch.nn.Parameter(torch.zeros(1))
 
         def forward(self, pixels):
-            assert pixels.shape == (3, 3, 64, 64)  # 64 x 30, filled up to the least the network takes
+            assert pixels.shape == (1, 3, 64, 64)  # 64 x 30, filled up to the least the network takes
             assert (pixels[:, 0, :30] == 9).all() and (pixels[:, 2, :30] == 200).all()  # blue first
-            conf = torch.zeros(3, count, 2)
+            conf = torch.zeros(1, count, 2)
             # Priors of stride 8 come in threes; row 1, columns 1 and 6.
             conf[:, [3 * 9 + 1, 3 * 9 + 2, 3 * 14 + 2], 1] = torch.tensor([0.8, 0.4, 0.9])
-            return torch.zeros(3, count, 14), conf[..., 1], torch.ones(3, count)
+            return torch.zeros(1, count, 14), conf[..., 1], torch.ones(1, count)
 
     monkeypatch.setattr(detector, "network", Network())
-    frames = torch.tensor([200, 100, 9], dtype=torch.uint8).expand(3, 60, 128, 3)  # twice the network's input
-    faces = detector(frames)
-    assert [len(one) for one in faces] == [2, 2, 2]
-    first, second = faces[2]
+    frame = torch.tensor([200, 100, 9], dtype=torch.uint8).expand(60, 128, 3)  # twice the network's input
+    first, second = detector(ImagePicture(frame))
     assert (first.layout, first.points.shape) == ("yunet5", (5, 2))
     # Prior centre (52, 12) of the input: its twofold enlargement puts it at 2 * (52 + 0.5) - 0.5.
     assert first.points[0].tolist() == pytest.approx([104.5, 24.5])
@@ -128,4 +124,4 @@ def test_boxes_of_one_face_are_merged_and_come_back_in_frame_coordinates(weights
 
 @pytest.mark.parametrize("size", [(8, 8), (48, 32), (31, 200)])
 def test_tiny_pictures_have_no_face_and_do_not_crash(weights, size):
-    assert YuNetDetector(weights)(torch.full((1, *size, 3), 99, dtype=torch.uint8)) == [[]]
+    assert YuNetDetector(weights)(ImagePicture(torch.full((*size, 3), 99, dtype=torch.uint8))) == []

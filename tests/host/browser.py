@@ -73,8 +73,17 @@ class Browser:
         self.call("Page.navigate", url=url)
 
     def wait_for(self, expression: str, seconds: float = 60):
-        """The value of `expression` once it is true."""
-        return self._wait(lambda: self.evaluate(expression), seconds, f"never true: {expression}")
+        """The value of `expression` once it is true, of the page that is there by then."""
+
+        def ask():
+            try:
+                return self.evaluate(expression)
+            except RuntimeError as error:
+                if "Inspected target navigated" in str(error):
+                    return None
+                raise
+
+        return self._wait(ask, seconds, f"never true: {expression}")
 
     def screenshot(self, path: Path) -> None:
         path.write_bytes(base64.b64decode(self.call("Page.captureScreenshot", format="png")["data"]))

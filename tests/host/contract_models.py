@@ -31,28 +31,29 @@ def tiny_model(part: str = "student", file: str | None = None, dtype: str = "fp3
 
 
 def driving(frames: int = 33, seed: int = 0):
-    """Random crops per chunk, and packed speech features."""
+    """Random crops [T, 3, S, S] and a noise that sounds [samples]."""
     import torch
 
     generator = torch.Generator().manual_seed(seed)
-    crops = torch.rand(frames, 3, 128, 128, generator=generator) * 2 - 1
-    features = torch.rand(frames, 384, generator=generator)
-    return [crops[:9], *crops[9:].split(12)], features
+    coarse = torch.rand(1, 3, 8, 8, generator=generator) * 2 - 1  # nothing that looks like a cut
+    still = torch.nn.functional.interpolate(coarse, (128, 128), mode="bilinear").expand(frames, -1, -1, -1)
+    crops = (still + 0.1 * torch.randn(frames, 3, 128, 128, generator=generator)).clamp(-1, 1)
+    return crops, 0.1 * torch.randn(640 * frames, generator=generator)
 
 
 def faces_by(models) -> object:
     """Frames that the engine's loop makes with `models`."""
-    import torch
+    from dataclasses import replace
 
-    pipeline = engine("lipforcing.pipeline")
-    crops, features = driving()
-    noise = engine("lipforcing.sampling.noise").NoiseKey(3)
-    decode = models.decoder.decode_stream()
-    return torch.cat([decode(latents)[0] for latents in pipeline.generate_latents(models, crops, features, noise)], 1)
+    crops, waveform = driving()
+    if models.audio is None:
+        models = replace(models, audio=engine("lipforcing.audio.logmel").LogMelEncoder())
+    faces, _ = engine("lipforcing.pipeline").sync_crops(models, crops, waveform, 3)
+    return faces
 
 
 def models_with(model):
-    return engine("nodes.engine").running_models(model, None, None, None, None)
+    return engine("nodes.engine").running_family(model, None, None, None, None)
 
 
 def check_student_gives_the_engines_frames(folder: Path) -> None:
@@ -308,6 +309,7 @@ def check_other_vaes_are_refused(folder: Path) -> None:
 
 def check_audio_encoder_is_shared(folder: Path) -> None:
     import comfy.audio_encoders.audio_encoders as encoders
+    import comfy.model_management as management
     import torch
 
     wav2vec2 = engine("lipforcing.audio.wav2vec2")
@@ -320,10 +322,19 @@ def check_audio_encoder_is_shared(folder: Path) -> None:
     state[half + "0"] = plain.norm(dim=(0, 1), keepdim=True)
     state[half + "1"] = plain
     encoder = encoders.load_audio_encoder_from_sd(state)
-    listener = engine("nodes.host.codecs").HostAudioEncoder(encoder)
+    base = engine("lipforcing.audio.base")
     waveform = 0.1 * torch.randn(16_000)
     with torch.inference_mode():
-        close(listener(waveform, 25), ours(waveform, 25), 5e-4)
+        for window in (None, base.Window(10, 5, 5)):
+            alone = engine("lipforcing.audio.wav2vec2_encoder").Wav2Vec2Encoder(ours, window)
+            listener = engine("nodes.host.codecs").audio_encoder_of(encoder, window)
+            close(base.encode_audio(listener, waveform), base.encode_audio(alone, waveform), 5e-4)
+            management.interrupt_current_processing()
+            try:
+                base.encode_audio(listener, waveform)
+            except management.InterruptProcessingException:
+                continue
+            raise AssertionError("went on after the user cancelled")
     own = {parameter.data_ptr() for parameter in encoder.model.parameters()}
     shared = {parameter.data_ptr() for parameter in listener.network.parameters()}
     assert shared <= own, "weights were copied"
@@ -336,7 +347,7 @@ def check_large_audio_encoder_is_refused(folder: Path) -> None:
 
     other = types.SimpleNamespace(model=torch.nn.Sequential(torch.nn.Linear(2, 2)))
     try:
-        engine("nodes.host.codecs").HostAudioEncoder(other)
+        engine("nodes.host.codecs").audio_encoder_of(other)
     except engine("lipforcing.errors").InputError as error:
         assert "wav2vec2-base-960h" in str(error)
         return

@@ -10,6 +10,7 @@ import torch
 
 from lipforcing.faces.align import TEMPLATE, box_matrix
 from lipforcing.faces.warp import transform
+from lipforcing.media import Frame, ImagePicture
 
 from .stand_in import LOADED_AS, load_pack
 
@@ -31,59 +32,65 @@ def mesh(x: float, y: float, score: float = 0.9) -> dict:
     return {"bbox_xyxy": np.array([x - 30, y - 20, x + 30, y + 60], np.float32), "landmarks_xy": points, "score": score}
 
 
-def frames(count: int) -> torch.Tensor:
-    return torch.zeros(count, *SIZE, 3, dtype=torch.uint8)
+def frames(count: int) -> list[Frame]:
+    """A still picture whose first pixel counts."""
+    images = torch.zeros(count, *SIZE, 3, dtype=torch.uint8)
+    images[:, 0, 0] = torch.arange(count, dtype=torch.uint8)[:, None]
+    return [Frame(ImagePicture(image), n / 25, n, n) for n, image in enumerate(images)]
 
 
-def brows_and_nose(track, frame: int) -> torch.Tensor:
-    """Where the track puts the anchors of the crop, in the frame."""
-    linear, shift = track.matrices[frame, :, :2], track.matrices[frame, :, 2]
-    return torch.linalg.solve(linear, (TEMPLATE - shift).T).T
+def matrices(follower, count: int) -> torch.Tensor:
+    """Where the one face is in every frame, [count, 2, 3]."""
+    followed = [one for frame in frames(count) for one in follower.push(frame)] + follower.finish()
+    return torch.stack([seen.sightings[0].matrix for _, seen in followed])
+
+
+def brows_and_nose(matrix: torch.Tensor) -> torch.Tensor:
+    """Where a matrix finds the anchors of the crop, in the frame."""
+    return torch.linalg.solve(matrix[:, :2], (TEMPLATE - matrix[:, 2]).T).T
 
 
 def test_landmarks_are_followed(tracked):
     landmarks = {"frames": [[mesh(90 + n, 50)] for n in range(6)], "image_size": SIZE}
-    tracker = tracked.tracker_of("auto", landmarks, None, None, 6, "hold")
-    track = tracker.update(frames(6))
-    assert track.visible.all() and tracker.found == 6
-    middle = brows_and_nose(track, 5).mean(0)
+    found = matrices(tracked.follower_for("auto", landmarks, None, None, 6, "hold"), 6)
+    middle = brows_and_nose(found[5]).mean(0)
     assert abs(float(middle[0]) - 95) < 2 and abs(float(middle[1]) - 56.7) < 2
 
 
 def test_recorded_faces_turn_with_the_video(tracked):
     faces = [[n] for n in range(4)]
     recorded = tracked.RecordedFaces(faces, "pingpong")
-    seen = [face[0] for _ in range(5) for face in recorded(frames(2))]
+    seen = [recorded(frame.picture)[0] for frame in frames(10)]
     assert seen == [0, 1, 2, 3, 2, 1, 0, 1, 2, 3]
 
 
 def test_landmarks_of_another_video_are_refused(tracked):
     error = importlib.import_module(f"{LOADED_AS}.lipforcing.errors").InputError
     with pytest.raises(error, match="covers 6 frames, the video has 60"):
-        tracked.tracker_of("auto", {"frames": [[]] * 6}, None, None, 60, "hold")
+        tracked.follower_for("auto", {"frames": [[]] * 6}, None, None, 60, "hold")
 
 
 def test_a_single_box_is_a_face_that_stays(tracked):
     box = {"x": 40, "y": 20, "width": 60, "height": 80}
     for given in (box, [box], [[box]]):
-        track = tracked.tracker_of("auto", None, given, None, 9, "hold").update(frames(3))
-        assert torch.allclose(track.matrices, box_matrix(40, 20, 100, 100).expand(3, 2, 3))
+        found = matrices(tracked.follower_for("auto", None, given, None, 9, "hold"), 3)
+        assert torch.allclose(found, box_matrix(40, 20, 100, 100).expand(3, 2, 3))
 
 
 def test_boxes_per_frame_are_followed(tracked):
     boxes = [[{"x": 40 + n, "y": 20, "width": 60, "height": 80}] for n in range(6)]
-    track = tracked.tracker_of("auto", None, boxes, None, 6, "hold").update(frames(6))
+    found = matrices(tracked.follower_for("auto", None, boxes, None, 6, "hold"), 6)
     expected = transform(
         torch.linalg.inv(torch.cat([box_matrix(45, 20, 105, 100), torch.tensor([[0, 0, 1.0]])]))[:2], TEMPLATE
     )
-    assert (brows_and_nose(track, 5) - expected).abs().max() < 2
+    assert (brows_and_nose(found[5]) - expected).abs().max() < 2
 
 
 @pytest.mark.parametrize("nothing", [[], [[], []]])
 def test_no_box_is_explained(tracked, nothing):
     error = importlib.import_module(f"{LOADED_AS}.lipforcing.errors").InputError
     with pytest.raises(error, match="no box"):
-        tracked.tracker_of("auto", None, nothing, None, 2, "hold")
+        tracked.follower_for("auto", None, nothing, None, 2, "hold")
 
 
 class Detector:
@@ -101,7 +108,6 @@ class Detector:
 
 def test_detection_model_looks_again_for_small_faces(tracked):
     model = Detector()
-    images = frames(4) + torch.arange(4, dtype=torch.uint8).view(4, 1, 1, 1)
-    tracker = tracked.tracker_of("auto", None, None, model, 4, "hold")
-    assert tracker.update(images).visible.all() and tracker.found == 4
-    assert model.calls == [("short", 4), ("full", 2)]
+    follower = tracked.follower_for("auto", None, None, model, 5, "hold")
+    assert len(matrices(follower, 5)) == 5
+    assert model.calls == [("short", 1), ("short", 1), ("full", 1), ("short", 1), ("full", 1)]  # every other frame

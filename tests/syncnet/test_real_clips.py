@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from lipforcing.faces.yunet import YuNetDetector
-from lipforcing.media import AudioSource, VideoReader
+from lipforcing.media import AudioSource, ImagePicture, VideoReader
 from lipforcing.syncnet import SyncNet, SyncNetConfig, score_video
 from lipforcing.syncnet.tracks import square_crop
 from lipforcing.syncnet.video import clock_pictures, find_faces
@@ -31,7 +31,7 @@ def model() -> SyncNet:
 
 
 def face_in(detector, crop: torch.Tensor):
-    return max(detector(crop[None])[0], key=lambda face: face.score)
+    return max(detector(ImagePicture(crop)), key=lambda face: face.score)
 
 
 @pytest.mark.parametrize("clip", ["hdtf_1_input", "talkvid_2_input"])
@@ -42,7 +42,7 @@ def test_one_person_is_one_track_and_the_crop_is_where_syncnet_wants_it(assets, 
         assert [(track.first, len(track.squares)) for track in tracks] == [(0, 60)]
         squares = tracks[0].squares
         for index, picture in islice(enumerate(clock_pictures(reader)), 8, 52, 14):
-            crop = square_crop(picture, squares[index], 224)
+            crop = square_crop(picture.rgb(), squares[index], 224)
             left, top, right, bottom = face_in(detector, crop).box.tolist()
             # the square of the box, 80 pixels high in a crop of 224, lies from row 0 to 160
             assert (left + right) / 2 == pytest.approx(112, abs=14) and (top + bottom) / 2 == pytest.approx(80, abs=14)
@@ -59,7 +59,7 @@ def test_windows_of_picture_and_sound_belong_together(assets, detector, model):
         assert (face.first, face.frames) == (0, FRAMES) and len(waveform) >= 640 * (FRAMES - 1)
         squares = find_faces(clock_pictures(reader), detector).tracks()[0].squares
         pictures = islice(clock_pictures(reader), 25, 54)
-        crops = torch.stack([square_crop(picture, squares[25 + i], 224) for i, picture in enumerate(pictures)])
+        crops = torch.stack([square_crop(picture.rgb(), squares[25 + i], 224) for i, picture in enumerate(pictures)])
     report = face.report
     assert report.windows == min(FRAMES, len(waveform) // 640) - 5 == len(report.curve)
     offset = report.padded.offset

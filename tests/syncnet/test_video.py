@@ -7,7 +7,7 @@ import torch
 
 from lipforcing.errors import InputError
 from lipforcing.faces.landmarks import Face
-from lipforcing.media import AudioSource, VideoReader
+from lipforcing.media import AudioSource, ImagePicture, Picture, VideoReader
 from lipforcing.syncnet import SyncNet, SyncNetConfig, Verdict, score, score_pictures, score_video
 from lipforcing.syncnet.tracks import square_crop, whole_crop
 from lipforcing.timeline import SAMPLES_PER_FRAME
@@ -20,16 +20,13 @@ FRAMES = 70
 class Detector:
     """Finds squares of 40 pixels by the marker that the test puts into their first pixel."""
 
-    def __call__(self, frames: torch.Tensor) -> list[list[Face]]:
-        found = []
-        for frame in frames:
-            corners = (frame[..., 0] == 255).nonzero().tolist()
-            boxes = [torch.tensor([x, y, x + 40, y + 40]).float() for y, x in corners]
-            found.append([Face(box, 0.99, torch.zeros(5, 2), "yunet5") for box in boxes])
-        return found
+    def __call__(self, picture: Picture) -> list[Face]:
+        corners = (picture.rgb()[..., 0] == 255).nonzero().tolist()
+        boxes = [torch.tensor([x, y, x + 40, y + 40]).float() for y, x in corners]
+        return [Face(box, 0.99, torch.zeros(5, 2), "yunet5") for box in boxes]
 
 
-def video(places) -> list[torch.Tensor]:
+def video(places) -> list[ImagePicture]:
     """Frames with a noisy square whose upper left corner is given for every frame; several or none per frame."""
     generator = torch.Generator().manual_seed(4)
     # stripes, beside which a face that comes or goes is no change of shot
@@ -40,7 +37,7 @@ def video(places) -> list[torch.Tensor]:
         for x, y in corners:
             frame[y : y + 40, x : x + 40] = torch.randint(0, 250, (40, 40, 3), generator=generator, dtype=torch.uint8)
             frame[y, x] = 255
-        frames.append(frame)
+        frames.append(ImagePicture(frame))
     return frames
 
 
@@ -61,7 +58,7 @@ def test_every_face_meets_the_sound_of_its_own_frames(model, waveform):
     assert [(face.first, face.frames) for face in result.faces] == [(0, 70), (15, 55)]
     square = torch.tensor([120.0, 50.0, 20.0])
     # the median filter sees zeros beyond the ends: with a still face that changes nothing
-    crops = torch.stack([square_crop(frame, square, 64) for frame in frames[15:]])
+    crops = torch.stack([square_crop(frame.rgb(), square, 64) for frame in frames[15:]])
     expected = score(model, crops, waveform[15 * SAMPLES_PER_FRAME :])
     torch.testing.assert_close(result.faces[1].report.padded.mean_distances, expected.padded.mean_distances)
     assert result.main is result.faces[0] and result.faces[1].box == pytest.approx((100, 30, 140, 70))
@@ -93,7 +90,7 @@ def test_box_and_whole_picture(aligned, waveform):
     model = SyncNet(SyncNetConfig(**{**vars(SMALL), "aligned": aligned})).eval()
     frames = video([[(60, 20)]] * 50)
     whole = score_pictures(model, lambda: frames, waveform, "full")
-    expected = score(model, torch.stack([whole_crop(frame, 64) for frame in frames]), waveform)
+    expected = score(model, torch.stack([whole_crop(frame.rgb(), 64) for frame in frames]), waveform)
     torch.testing.assert_close(whole.report.padded.mean_distances, expected.padded.mean_distances)
     boxed = score_pictures(model, lambda: frames, waveform, (60, 20, 100, 60))
     assert boxed.faces[0].frames == 50 and boxed.report.windows == 45

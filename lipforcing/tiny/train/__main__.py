@@ -13,6 +13,7 @@ from pathlib import Path
 
 import torch
 
+from ...checkpoints.files import open_tensors
 from .. import family
 from . import codec, denoiser, meter, syncnet
 from .data import SpeechClips, speech_clips
@@ -32,7 +33,7 @@ def latents(out: Path) -> LatentClips:
     path = out / "data" / "latents.pt"
     if not path.exists():
         torch.save(vars(encode_clips(clips(out), family.load("codec"))), path)
-    return LatentClips(**torch.load(path, weights_only=True))
+    return LatentClips(**open_tensors(path))
 
 
 def train_part(part: str, out: Path) -> None:

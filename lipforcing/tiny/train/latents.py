@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from ...audio.base import encode_audio
 from ...audio.logmel import LogMelEncoder
 from ...codecs.base import VideoCodec, encode
 from ...faces.mask import latent_mask, pixel_mask
@@ -58,7 +59,7 @@ def encode_clips(clips: SpeechClips, codec: VideoCodec) -> LatentClips:
     target, source, masked = (torch.empty(size, dtype=torch.float16) for _ in range(3))
     audio = torch.empty((size[0], WINDOW, audio_encoder.feature_dim), dtype=torch.float16)
     for i in tqdm(range(count), desc="latents", mininterval=5):
-        features = audio_encoder(clips.waveform[i], frames)
+        features = encode_audio(audio_encoder, clips.waveform[i], frames)[:frames]
         rows = slice(i * len(starts), (i + 1) * len(starts))
         audio[rows] = torch.stack([features[s : s + WINDOW] for s in starts]).half()
         of_target = pixels(torch.stack([clips.target[i, s : s + WINDOW] for s in starts]))

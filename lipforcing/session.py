@@ -1,0 +1,202 @@
+"""A live lip-sync session: frames and sound are pushed as they come, finished frames are taken as they are ready.
+
+A file is a session fed by a reader and drained by a writer (``pipeline``), a node is another. Equal frames, sound and
+seed give equal results in all of them, whatever the sizes of the pushes and whoever runs the stages.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Sequence
+
+from torch import Tensor
+
+from .errors import InputError
+from .faces.follow import Follower
+from .media import Frame
+from .sampling.noise import NoiseKey
+from .stream.chunk import Chunk, Output
+from .stream.chunker import LATER, Cutter
+from .stream.execute import Executor, InOrder, Overlapped
+from .stream.family import Family
+from .stream.meter import Meter
+from .stream.run import Run
+from .stream.stages import Stage, Stages, rewind
+from .stream.ticks import LONGEST, NOMINAL
+from .stream.voice import Voice
+from .timeline import SAMPLE_RATE, frame_at
+
+NO_FACE = (
+    "No face was found in {}; choose footage that shows a face at least 50 pixels wide, or say where it is: a box "
+    "x0,y0,x1,y1, or full for footage that is a face crop already."
+)
+
+
+class LipSyncSession:
+    """Lip-synchronises a stream of frames.
+
+    Args:
+        family: the models.
+        follower: finds the faces.
+        voices: what each speaker says, in the order of the follower's choices; by default one that is pushed to.
+        seed: of the noise.
+        overlapped: run the stages on threads of their own instead of the caller's.
+        streams: on a CUDA device, also on streams of their own.
+        keep: chunks whose states are kept, so that an interruption may go back to them; 0 keeps none.
+        paste: lay the faces over the pictures; else they are only generated.
+        write: a last stage for finished chunks, run like the others.
+        meter: times the stages.
+    """
+
+    def __init__(
+        self,
+        family: Family,
+        follower: Follower,
+        voices: Sequence[Voice] = (),
+        *,
+        seed: int = 42,
+        overlapped: bool = False,
+        streams: bool = True,
+        keep: int = 0,
+        paste: bool = True,
+        write: Stage | None = None,
+        meter: Meter | None = None,
+    ) -> None:
+        self.family = family
+        self.seed = seed
+        self.voices = list(voices) or [self.voice(keep=keep)]
+        self.meter = meter or Meter(family.device)
+        self._look_ahead = follower.look_ahead
+        self._cutter = Cutter(follower, self._new_run, family.codec.look_ahead)
+        stages = Stages(family, keep_states=keep > 0).in_order()
+        if not paste:
+            del stages["paste"]
+        if write is not None:
+            stages["write"] = write
+        self._executor: Executor = (
+            Overlapped(stages, self.meter, family.device if streams else None)
+            if overlapped
+            else InOrder(stages, self.meter)
+        )
+        self._deaf: deque[Chunk] = deque()  # chunks that wait for sound
+        self._keep = keep
+        self._recent: deque[Chunk] = deque(maxlen=keep)  # chunks that were handed on last
+        self._held: list[Output] = []  # finished when an interruption waited for others
+
+    def __enter__(self) -> LipSyncSession:
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.close()
+
+    def voice(self, start: float = 0.0, keep: int = 0) -> Voice:
+        """A voice for this session's student, heard from ``start`` seconds on."""
+        rows = keep * math.ceil(LATER * LONGEST / NOMINAL)
+        return Voice(self.family.audio, self.family.student, self.family.text, start, rows)
+
+    @property
+    def found(self) -> int:
+        """Frames so far that show a face."""
+        return self._cutter.found
+
+    @property
+    def latency(self) -> float:
+        """Seconds from a frame's coming in to its going out finished, at most, but for the time that computing takes.
+
+        A frame waits for the rest of its chunk, and the chunk for what its stages want to see and hear beyond it.
+        """
+        look_ahead = self.family.codec.look_ahead * NOMINAL + self._look_ahead
+        heard = self.family.audio.look_ahead / SAMPLE_RATE if self.family.audio is not None else 0.0
+        return LATER * NOMINAL + max(look_ahead, heard)
+
+    def push_frame(self, frame: Frame, opacity: float = 1.0) -> list[Output]:
+        """Go on with a frame; gives the frames that are finished by now, in order.
+
+        ``opacity`` of the mouths in it: 0 lets the frame pass as it is, and ends the runs in it (nobody speaks).
+        """
+        with self.meter.stage("follow"):
+            chunks = self._cutter.push(frame, opacity)
+        return self._submit(chunks)
+
+    def push_audio(self, samples: Tensor, speaker: int = 0) -> list[Output]:
+        """Go on with a speaker's sound, mono float32 [n] in [-1, 1] at 16 kHz; gives finished frames."""
+        self.voices[speaker].push(samples)
+        return self._hear()
+
+    def finish_audio(self, speaker: int = 0, frames: int = 0) -> list[Output]:
+        """A speaker's sound ends; ``frames``: clock frames that are shown, see ``AudioStream.finish``."""
+        self.voices[speaker].finish(frames)
+        return self._hear()
+
+    def finish(self) -> list[Output]:
+        """No frame follows: the frames that are left.
+
+        Raises:
+            InputError: a chunk waits for sound that never came.
+        """
+        with self.meter.stage("follow"):
+            chunks = self._cutter.finish()
+        done = self._submit(chunks)
+        if self._deaf:
+            raise InputError("The sound ends before the frames do and was not finished; say that no more follows.")
+        return done + _outputs(self._executor.finish())
+
+    def close(self) -> None:
+        """Stop; what is under way is lost."""
+        self._executor.close()
+
+    def _submit(self, chunks: Sequence[Chunk]) -> list[Output]:
+        self._deaf.extend(chunks)
+        return self._hear()
+
+    def begin_speech(self, time: float, speaker: int = 0) -> Voice:
+        """From ``time`` on a speaker says something new: runs that begin from now on hear what is pushed next."""
+        self.voices[speaker] = self.voice(time, self._keep)
+        return self.voices[speaker]
+
+    def interrupt(self, shown: int, speaker: int = 0) -> tuple[int, float]:
+        """Drop what a speaker says, and all frames, after the end of the chunk that holds frame ``shown``.
+
+        Sound that is pushed next is heard from there on, and the frames after it are those of a session that never
+        heard what was dropped. (Where the speech had ended before that, ``begin_speech`` says the next one.)
+
+        Args:
+            shown: number (``Output.number``) of the last frame that was shown; -1 for none.
+            speaker: who is interrupted.
+
+        Returns:
+            number of the first frame that comes (again), and the time in seconds from which new sound is heard.
+
+        Raises:
+            ValueError: the session keeps no states that far back.
+        """
+        finished = _outputs(self._executor.finish())
+        again = [chunk for chunk in self._recent if chunk.outputs[0].number > shown]
+        if len(again) == len(self._recent) and again and again[0].outputs[0].number:
+            raise ValueError(f"frame {shown} is out of reach: the session keeps {self._keep} chunks")
+        for _ in again:
+            rewind(self._recent.pop())
+        self._deaf.extendleft(reversed(again))
+        last = self._recent[-1].outputs[-1] if self._recent else None
+        first = last.number + 1 if last else 0
+        self._held += [output for output in finished if output.number < first]
+        voice = self.voices[speaker]
+        return first, voice.rewind(last.frame.time + NOMINAL if last else voice.start)
+
+    def _hear(self) -> list[Output]:
+        """Hand on the chunks whose sound is there, in order."""
+        done, self._held = self._held, []
+        while self._deaf and all(lane.run.voice.heard(lane.times) for lane in self._deaf[0].lanes):
+            chunk = self._deaf.popleft()
+            self._recent.append(chunk)
+            done += _outputs(self._executor.submit(chunk))
+        return done
+
+    def _new_run(self, time: float, rank: int, speaker: int) -> Run:
+        key = NoiseKey(self.seed, frame_at(time), rank)
+        return Run.start(self.family, key, self.voices[min(speaker, len(self.voices) - 1)])
+
+
+def _outputs(chunks: Sequence[Chunk]) -> list[Output]:
+    return [output for chunk in chunks for output in chunk.outputs]

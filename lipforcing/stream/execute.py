@@ -1,0 +1,182 @@
+"""Running the stages over chunks: one after the other, or overlapped on threads. Equal results by construction.
+
+An executor takes chunks with ``submit`` and gives them back finished, in order. A stage sees the chunks in order, one
+at a time, whoever runs it.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import queue
+import threading
+from collections.abc import Mapping
+from typing import Protocol
+
+import torch
+from torch.utils._pytree import tree_leaves
+
+from .chunk import Chunk
+from .meter import Meter
+from .stages import Stage
+
+
+class Executor(Protocol):
+    """Runs the stages."""
+
+    def submit(self, chunk: Chunk) -> list[Chunk]:
+        """Take a chunk; waits while too many are under way. Gives the chunks that are finished by now, in order.
+
+        Raises:
+            BaseException: whatever a stage raised.
+        """
+        ...
+
+    def finish(self) -> list[Chunk]:
+        """Wait for all chunks under way; gives them. More may be submitted afterwards."""
+        ...
+
+    def close(self) -> None:
+        """Stop; what is under way is lost."""
+        ...
+
+
+class InOrder:
+    """Every stage of a chunk, then the next chunk, in the caller's thread."""
+
+    def __init__(self, stages: Mapping[str, Stage], meter: Meter) -> None:
+        self._stages = stages
+        self._meter = meter
+
+    def submit(self, chunk: Chunk) -> list[Chunk]:
+        for name, stage in self._stages.items():
+            if chunk.lanes or name in ALWAYS:
+                with self._meter.stage(name):
+                    stage(chunk)
+        return [chunk]
+
+    def finish(self) -> list[Chunk]:
+        return []
+
+    def close(self) -> None:
+        """Nothing is under way."""
+
+
+ALWAYS = ("paste", "write")  # stages that also see chunks in which nobody is
+
+
+class Overlapped:
+    """A thread per stage, and on a CUDA device a stream per stage; bounded queues in between.
+
+    While one chunk is denoised the next one is encoded and the one before it decoded, pasted and written. Threads see
+    the context variables of the caller.
+
+    Args:
+        stages: by name, in their order.
+        meter: times them.
+        device: whose streams to use, if it has any; None leaves all stages on the current one.
+        depth: chunks that may wait in front of a stage.
+    """
+
+    def __init__(
+        self, stages: Mapping[str, Stage], meter: Meter, device: torch.device | None = None, depth: int = 2
+    ) -> None:
+        self._meter = meter
+        self._device = device
+        self._closing = threading.Event()
+        self._failure: BaseException | None = None
+        self._under_way = 0
+        self._queues = [queue.Queue(depth) for _ in stages] + [queue.Queue()]
+        self._threads = [
+            threading.Thread(target=contextvars.copy_context().run, args=(self._run, number, name, stage), daemon=True)
+            for number, (name, stage) in enumerate(stages.items())
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def submit(self, chunk: Chunk) -> list[Chunk]:
+        self._put(0, (chunk, None))
+        self._under_way += 1
+        return self._finished(wait=False)
+
+    def finish(self) -> list[Chunk]:
+        return self._finished(wait=True)
+
+    def close(self) -> None:
+        self._closing.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _finished(self, wait: bool) -> list[Chunk]:
+        done = []
+        while self._under_way:
+            if self._failure is not None:
+                failure, self._failure = self._failure, None
+                self.close()
+                raise failure
+            try:
+                chunk, event = self._queues[-1].get(timeout=0.05) if wait else self._queues[-1].get_nowait()
+            except queue.Empty:
+                if wait:
+                    continue
+                break
+            if event is not None:
+                event.synchronize()
+            self._under_way -= 1
+            done.append(chunk)
+        return done
+
+    def _run(self, number: int, name: str, stage: Stage) -> None:
+        cuda = self._device is not None and self._device.type == "cuda"
+        stream = torch.cuda.Stream(self._device) if cuda else None
+        try:
+            with torch.cuda.stream(stream):  # does nothing for None
+                while (item := self._get(number)) is not None:
+                    chunk, event = item
+                    if stream is not None and event is not None:
+                        stream.wait_event(event)
+                        _use_on(stream, chunk)
+                    if chunk.lanes or name in ALWAYS:
+                        with self._meter.stage(name):
+                            stage(chunk)
+                    self._put(number + 1, (chunk, stream.record_event() if stream is not None else None))
+        except _Closing:
+            pass
+        except BaseException as failure:
+            self._failure = self._failure or failure
+            self._closing.set()
+
+    def _get(self, number: int):
+        while not self._closing.is_set():
+            try:
+                return self._queues[number].get(timeout=0.05)
+            except queue.Empty:
+                continue
+        return None
+
+    def _put(self, number: int, item) -> None:
+        while True:
+            try:
+                self._queues[number].put(item, timeout=0.05)
+                return
+            except queue.Full:
+                if self._closing.is_set():
+                    if number == 0 and self._failure is not None:
+                        failure, self._failure = self._failure, None
+                        raise failure from None
+                    raise _Closing from None
+
+
+class _Closing(Exception):
+    """The executor stops."""
+
+
+def _use_on(stream: torch.cuda.Stream, chunk: Chunk) -> None:
+    """Keep the memory of a chunk's tensors from being given to others while ``stream`` still works on them."""
+    for lane in chunk.lanes:
+        conditioning = lane.conditioning
+        held = [lane.crops, lane.latents, lane.faces, lane.run.pending]
+        held += [conditioning.planes, conditioning.audio] if conditioning is not None else []
+        held += [place.region[0].pixels for place in lane.places if place.region is not None]
+        for tensor in tree_leaves(held):
+            if isinstance(tensor, torch.Tensor):
+                tensor.record_stream(stream)

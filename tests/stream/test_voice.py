@@ -1,0 +1,133 @@
+"""Packed speech: the right rows at the right time, the same however it came, and back again."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from lipforcing.audio.logmel import LogMelEncoder
+from lipforcing.models import WanTransformer
+from lipforcing.models.config import tiny
+from lipforcing.sampling.causal import NetworkStudent
+from lipforcing.stream.voice import Voice
+
+from .helpers import Loudness, small_family, speech
+
+
+@pytest.fixture(scope="module")
+def family():
+    return small_family()
+
+
+@torch.no_grad()
+def voice_of(family, samples, pieces=(), frames=0, encoder=None, keep=0) -> Voice:
+    voice = Voice(encoder or Loudness(), family.student, family.text, keep=keep)
+    for piece in samples.split(list(pieces)) if pieces else [samples]:
+        voice.push(piece)
+    voice.finish(frames)
+    return voice
+
+
+def times(first: int, count: int, rate: float = 25) -> list[float]:
+    return [n / rate for n in range(first, first + count)]
+
+
+@torch.no_grad()
+def test_vectors_are_those_of_the_network(family):
+    """Of a run that begins at frame 5: its first latent frame hears row 5 four times, the next one rows 6 to 9."""
+    samples = speech(1.0)
+    rows = Loudness().stream().push(samples)
+    voice = voice_of(family, samples)
+    expected = family.student.embed_audio(rows[None, 5:14])
+    found = [voice.alone(5 / 25), voice.window(times(6, 4)), voice.window(times(10, 4))]
+    torch.testing.assert_close(torch.stack(found, dim=1), expected, atol=1e-5, rtol=0)
+
+
+@torch.no_grad()
+def test_the_last_row_goes_on(family):
+    voice = voice_of(family, speech(0.4))
+    rows = Loudness().stream().push(speech(0.4))
+    late = family.student.embed_audio(rows[None, -1:].expand(-1, 4, -1))
+    torch.testing.assert_close(voice.window(times(40, 4)), late[:, 0], atol=1e-5, rtol=0)
+    assert voice.heard([99.0])
+
+
+@torch.no_grad()
+def test_equal_sound_gives_equal_vectors_however_it_comes(family):
+    samples = speech(1.03)
+    whole = voice_of(family, samples)
+    for pieces in ([1, 639, 641, 5000, len(samples) - 6281], [7000, len(samples) - 7000]):
+        for keep in (0, 12):
+            other = voice_of(family, samples, pieces, keep=keep)
+            for n in range(28):
+                assert torch.equal(other.window(times(n, 4)), whole.window(times(n, 4)))
+                assert torch.equal(other.alone(n / 25), whole.alone(n / 25))
+
+
+@torch.no_grad()
+def test_times_off_the_clock_lie_between_rows(family):
+    voice = voice_of(family, speech(1.0))
+    between = voice.alone(5.25 / 25)
+    torch.testing.assert_close(between, 0.75 * voice.alone(5 / 25) + 0.25 * voice.alone(6 / 25))
+    # a latent frame of 30 fps footage hears the rows around the middle of its four frames
+    found = voice.window(times(12, 4, rate=30))
+    middle = (13.5 / 30) * 25 - 1.5  # the first of the four rows
+    low, high = (voice.window(times(int(middle) + n, 4)) for n in (0, 1))
+    torch.testing.assert_close(found, torch.lerp(low, high, middle % 1))
+    # clocks of milliseconds are the clock itself
+    rounded = [round(t, 3) for t in times(7, 4)]
+    assert torch.equal(voice.window([t + 0.0004 for t in rounded]), voice.window(times(7, 4)))
+
+
+@torch.no_grad()
+def test_sound_is_heard_once_its_rows_are_there(family):
+    voice = Voice(Loudness(), family.student, family.text)
+    assert not voice.heard([0.0])
+    voice.push(speech(0.36))
+    assert voice.heard(times(0, 9)) and not voice.heard(times(0, 10))
+    voice.push(speech(0.04))
+    assert voice.heard(times(0, 10))
+
+
+@torch.no_grad()
+def test_sound_that_starts_later(family):
+    voice = Voice(Loudness(), family.student, family.text, start=2.0)
+    voice.push(speech(1.0))
+    plain = voice_of(family, speech(1.0))
+    assert torch.equal(voice.window([2 + t for t in times(4, 4)]), plain.window(times(4, 4)))
+    assert torch.equal(voice.alone(1.0), plain.alone(0.0))  # before it: its first row
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("encoder", [Loudness(), LogMelEncoder()], ids=["rows", "log-mel"])
+def test_rewound_sound_was_never_heard(encoder):
+    """What is pushed after a rewind gives the vectors of a voice that never heard what was dropped."""
+    config = tiny() if isinstance(encoder, LogMelEncoder) else None
+    family = small_family()
+    if config is not None:
+        torch.manual_seed(1)
+        student = NetworkStudent(WanTransformer(config))
+        family = type(family)(student, family.codec, family.decoder, encoder, torch.zeros(1, 1, 8), 32)
+    heard, dropped, new = speech(0.8, 1), speech(0.5, 2), speech(0.6, 3)
+    voice = Voice(encoder, family.student, family.text, keep=48)
+    voice.push(heard)
+    voice.push(dropped)
+    kept = voice.rewind(0.6)
+    assert kept == 0.6
+    voice.push(new)
+    voice.finish()
+    plain = Voice(encoder, family.student, family.text)
+    plain.push(torch.cat((heard[: int(0.6 * 16_000)], new)))
+    plain.finish()
+    for n in range(28):
+        assert torch.equal(voice.window(times(n, 4)), plain.window(times(n, 4)))
+
+
+@torch.no_grad()
+def test_rewinding_further_than_states_are_kept_says_so(family):
+    voice = Voice(Loudness(), family.student, family.text, keep=5)
+    voice.push(speech(1.0))
+    assert voice.rewind(3.0) == 1.0
+    assert voice.heard([0.6])
+    with pytest.raises(ValueError, match="not kept"):
+        voice.rewind(0.2)
