@@ -53,27 +53,26 @@ def config_for(kind: Kind, source: TensorSource, own: OwnMetadata | None = None)
     return None
 
 
-def build(kind: Kind, config: Any, operations=nn, device=None, dtype=None) -> nn.Module:
+def build(kind: Kind, config: Any, device: torch.device | None = None) -> nn.Module:
     """The network of ``kind`` with ``config``, its parameters not yet loaded.
 
     Raises:
         InputError: the number of attention heads is not known.
     """
-    factory = {"operations": operations, "device": device, "dtype": dtype}
     if kind in TRANSFORMERS:
         _check_heads(config.num_heads, config.dim)
-        return WanTransformer(config, **factory)
+        return WanTransformer(config, device=device)
     if kind is Kind.WAV2VEC2:
         _check_heads(config.heads, config.width)
-        return Wav2Vec2(config, **factory)
+        return Wav2Vec2(config, device=device)
     if kind is Kind.WAN_VAE:
-        return WanVAE(config, **factory)
+        return WanVAE(config, device=device)
     if kind is Kind.TAEHV:
-        return TAEHV(config, **factory)
+        return TAEHV(config, device=device)
     if kind is Kind.TINY_CODEC:
-        return TinyCodec(config, **factory)
+        return TinyCodec(config, device=device)
     if kind is Kind.SYNCNET:
-        return SyncNet(config, **factory)
+        return SyncNet(config, device=device)
     raise ValueError(f"{kind.title} has no network of its own")
 
 

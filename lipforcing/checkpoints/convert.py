@@ -67,7 +67,6 @@ def merge(
     out: str | Path,
     dtype: str | None = "bf16",
     progress: Progress | None = None,
-    alpha: float | None = None,
     kind: Kind = Kind.TEACHER,
 ) -> Path:
     """Merge adapters into plain Wan 2.1 in float32 and write one safetensors file.
@@ -79,7 +78,6 @@ def merge(
         out: the new file; replaced only when complete.
         dtype: as in ``convert``.
         progress: called with bytes written and bytes in all.
-        alpha: LoRA alpha, by default half the rank as published.
         kind: what the result is: ``Kind.TEACHER``, or ``Kind.STUDENT`` with a student's training delta.
 
     Returns:
@@ -89,14 +87,12 @@ def merge(
         InputError: as ``convert``, or base and adapter do not belong together.
     """
     paths = [adapter] if isinstance(adapter, (str, Path)) else list(adapter)
-    merged = open_merged(
-        open_checkpoint(base, Kind.WAN_BASE), [open_checkpoint(one, Kind.ADAPTER) for one in paths], alpha
-    )
+    merged = open_merged(open_checkpoint(base, Kind.WAN_BASE), [open_checkpoint(one, Kind.ADAPTER) for one in paths])
     own = OwnMetadata(kind.value, as_table(merged.config), TWO_STEP if kind is Kind.STUDENT else ())
     return write_weights(merged.weights, Path(out), dtype, own, progress)
 
 
-def open_merged(base: Checkpoint, adapters: Sequence[Checkpoint], alpha: float | None = None) -> Checkpoint:
+def open_merged(base: Checkpoint, adapters: Sequence[Checkpoint]) -> Checkpoint:
     """Base and adapters as one checkpoint, merged tensor by tensor when it is read.
 
     Raises:
@@ -111,7 +107,7 @@ def open_merged(base: Checkpoint, adapters: Sequence[Checkpoint], alpha: float |
     changes = adapters[0].weights
     for adapter in adapters[1:]:
         changes = Overlaid(changes, adapter.weights)
-    weights = Merged(base.weights, changes, alpha, INPUT_CHANNELS)
+    weights = Merged(base.weights, changes, in_dim=INPUT_CHANNELS)
     hidden = {name: value for name, value in base.own.config.items() if name in HIDDEN}
     config = wan_config(weights, OwnMetadata(config=hidden))
     identity = Identity(Kind.TEACHER, Kind.TEACHER.title, OwnMetadata(config=hidden))

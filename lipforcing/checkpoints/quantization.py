@@ -20,6 +20,7 @@ from .sources import Spec, TensorSource
 METADATA_KEY = "_quantization_metadata"
 FORMAT = "float8_e4m3fn"
 FP8 = torch.float8_e4m3fn
+DEQUANTISED = torch.bfloat16
 FP8_DTYPES = (torch.float8_e4m3fn, torch.float8_e5m2)
 SCALE = ".weight_scale"
 OLD_SCALE = ".scale_weight"
@@ -64,19 +65,17 @@ def quantization_metadata(layers: Iterable[str]) -> str:
 
 
 class Dequantised(TensorSource):
-    """``source`` with its float8 weights multiplied out and their scales gone; other tensors as they are.
+    """``source`` with its float8 weights multiplied out in bfloat16 and their scales gone; other tensors as they are.
 
     Args:
         source: official names.
-        dtype: of the weights that were float8.
 
     Raises:
         InputError: quantised in a format other than scaled float8.
     """
 
-    def __init__(self, source: TensorSource, dtype: torch.dtype = torch.bfloat16) -> None:
+    def __init__(self, source: TensorSource) -> None:
         self.source = source
-        self.dtype = dtype
         self.metadata = source.metadata
         self.label = source.label
         _check_formats(source)
@@ -90,14 +89,14 @@ class Dequantised(TensorSource):
 
     def spec(self, name: str) -> Spec:
         spec = self.source.spec(name)
-        return Spec(spec.shape, self.dtype) if spec.dtype in FP8_DTYPES else spec
+        return Spec(spec.shape, DEQUANTISED) if spec.dtype in FP8_DTYPES else spec
 
     def rows(self, name: str, start: int, stop: int) -> Tensor:
         rows = self.source.rows(name, start, stop)
         if rows.dtype not in FP8_DTYPES:
             return rows
         scale = self.source.rows(self._scales[name], 0, 1).float() if name in self._scales else torch.ones(())
-        return (rows.float() * scale).to(self.dtype)
+        return (rows.float() * scale).to(DEQUANTISED)
 
     def __getitem__(self, name: str) -> Tensor:
         return super().__getitem__(name) if self.source.spec(name).dtype in FP8_DTYPES else self.source[name]

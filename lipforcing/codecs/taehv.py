@@ -19,10 +19,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..timeline import TEMPORAL_FACTOR
-from .base import LATENT_CHANNELS, SPATIAL_FACTOR, check_frames, check_latents
+from .base import LATENT_CHANNELS, SPATIAL_FACTOR, WARM_UP_FRAMES, check_frames, check_latents
 
-# Temporal growth is causal, so the latent that stands for one frame decodes to four, of which the last is that frame.
-WARM_UP_FRAMES = TEMPORAL_FACTOR - 1
 # The encoder was trained on whole groups of four from the first frame on, so it is three frames ahead of its latents.
 LOOK_AHEAD = TEMPORAL_FACTOR - 1
 LATENT_LIMIT = 3.0
@@ -258,7 +256,7 @@ class TAEHVDecoder:
         check_latents(latents, self.channels)
         x = self.stream(latents.transpose(1, 2))
         if not self.started:
-            x = x[:, WARM_UP_FRAMES:]
+            x = x[:, WARM_UP_FRAMES:]  # growth is causal: of the four frames of the first latent the last is meant
             self.started = True
         x = F.pixel_shuffle(x, self.patch_size)
         return ((x.clamp(0, 1) if self.clamp else x) * 2 - 1).transpose(1, 2)

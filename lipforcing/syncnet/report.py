@@ -16,7 +16,6 @@ CURVE_MEDIAN = 9
 
 # Fewer windows than shifts, and some shift compares less than half of them with real audio.
 MIN_WINDOWS = SHIFTS
-MIN_FRAMES = MIN_WINDOWS + WINDOW_FRAMES
 
 SILENCE_RMS = 10 ** (-60 / 20)
 

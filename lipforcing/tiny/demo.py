@@ -13,6 +13,7 @@ from torch import Tensor
 from ..faces.follow import FixedFollower
 from ..media import AudioSource, VideoReader, VideoWriter, extended_frames
 from ..pipeline import SyncOptions, SyncResult, sync_file
+from ..timeline import FPS, SAMPLE_RATE
 from . import family
 from .measure import MouthFigures, measure, read_crops, small_crop
 
@@ -75,14 +76,14 @@ def plot_openings(path: Path, wanted: Tensor, before: MouthFigures, after: Mouth
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    seconds = torch.arange(len(wanted)) / 25
+    seconds = torch.arange(len(wanted)) / FPS
     figure, (sound, mouth) = pyplot.subplots(2, sharex=True, figsize=(9, 4.6), height_ratios=(1, 3))
-    sound.plot(torch.arange(len(waveform)) / 16000, waveform, linewidth=0.3, color="0.4")
+    sound.plot(torch.arange(len(waveform)) / SAMPLE_RATE, waveform, linewidth=0.3, color="0.4")
     sound.set(yticks=[], ylabel="speech")
     mouth.plot(seconds, wanted, color="0.6", linewidth=4, label="what the speech calls for")
     for figures, name, colour in ((before, "source", "tab:orange"), (after, "result", "tab:blue")):
         label = f"{name} (correlation {figures.correlation:.2f})"
-        mouth.plot(torch.arange(len(figures.opening)) / 25, figures.opening, color=colour, label=label)
+        mouth.plot(torch.arange(len(figures.opening)) / FPS, figures.opening, color=colour, label=label)
     mouth.set(xlabel="seconds", ylabel="mouth opening", xlim=(0, seconds[-1]), ylim=(-0.05, 1.2))
     mouth.legend(loc="upper center", ncols=3, fontsize=8)
     figure.tight_layout()

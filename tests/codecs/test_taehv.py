@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from lipforcing.codecs.base import decode, encode, extended
-from lipforcing.codecs.taehv import TAEHV, WARM_UP_FRAMES, taew2_1, tiny
+from lipforcing.codecs.base import WARM_UP_FRAMES, decode, encode, extended
+from lipforcing.codecs.taehv import TAEHV, taew2_1, tiny
 
 from ..golden_weights import procedural_weights, sha256, taehv_rule
 

@@ -6,13 +6,15 @@ import math
 import pytest
 import torch
 
-from lipforcing.syncnet.model import SyncNet, SyncNetConfig
-from lipforcing.syncnet.report import MIN_FRAMES, SHIFTS, Verdict, figures, report
+from lipforcing.syncnet.model import WINDOW_FRAMES, SyncNet, SyncNetConfig
+from lipforcing.syncnet.report import MIN_WINDOWS, SHIFTS, Verdict, figures, report
 from lipforcing.syncnet.score import Distances, score
 from lipforcing.syncnet.windows import AudioTrack, LipTrack, prepare_crops, to_pcm16
 from lipforcing.timeline import SAMPLES_PER_FRAME
 
 from ..golden_weights import procedural_weights, sha256, syncnet_rule
+
+FEWEST = MIN_WINDOWS + WINDOW_FRAMES  # frames
 
 SMALL = SyncNetConfig(image_size=64, lip_channels=(2, 3, 4, 5, 6, 7), audio_channels=(3, 4, 5, 6, 7, 8), embedding=9)
 LOUD = torch.arange(200 * SAMPLES_PER_FRAME).remainder(7).sub(3).mul(1000).to(torch.int16)
@@ -150,7 +152,7 @@ def test_shorter_of_the_two_counts(model, clip):
     assert score(model, crops, waveform[: 50 * SAMPLES_PER_FRAME - 1]).windows == 44
 
 
-@pytest.mark.parametrize("frames", [0, 4, 5, 6, 20, MIN_FRAMES - 1])
+@pytest.mark.parametrize("frames", [0, 4, 5, 6, 20, FEWEST - 1])
 def test_too_few_frames(model, clip, frames):
     for crops, waveform in ((clip[0][:frames], clip[1]), (clip[0], clip[1][: frames * SAMPLES_PER_FRAME])):
         result = score(model, crops, waveform)
@@ -160,7 +162,7 @@ def test_too_few_frames(model, clip, frames):
 
 
 def test_fewest_frames_give_figures(model, clip):
-    result = score(model, clip[0][:MIN_FRAMES], clip[1])
+    result = score(model, clip[0][:FEWEST], clip[1])
     assert result.verdict is not Verdict.TOO_SHORT
 
 
