@@ -121,11 +121,11 @@ def test_every_layout_gives_the_same_embedding(published, tmp_path, layout):
 
 def test_sizes_of_the_published_encoder():
     """UMT5-XXL: vocabulary 256384, 64 heads, 24 layers, 5.68 B parameters (docs/model.md, Text)."""
-    from lipforcing.checkpoints.sources import Held
+    from lipforcing.checkpoints.sources import InMemory
     from lipforcing.checkpoints.umt5 import UMT5Size
 
     size = UMT5Size(256384, 4096, 24, 64, 64, 10240, 32)
-    held = Held({name: torch.empty(shape, device="meta") for name, shape in size.shapes().items()})
+    held = InMemory({name: torch.empty(shape, device="meta") for name, shape in size.shapes().items()})
     assert umt5_size(held) == size
     assert sum(held.spec(name).numel for name in held) == pytest.approx(5.68e9, rel=1e-3)
     assert {name.split(".")[0] for name in wan_names(held)} == {"token_embedding", "blocks", "norm"}

@@ -21,7 +21,7 @@ from ..syncnet.model import SyncNet, SyncNetConfig
 from .configs import OwnMetadata, wan_config, wav2vec2_config
 from .detect import INPUT_CHANNELS, Kind
 from .layouts import WAV2VEC2
-from .sources import Held, Renamed, TensorSource
+from .sources import InMemory, Renamed, TensorSource
 from .umt5 import UMT5Size, umt5_size
 
 WEIGHT_NORM = tuple(WAV2VEC2 + POSITION_CONV + half for half in ("weight_g", "weight_v"))
@@ -107,7 +107,7 @@ def for_network(kind: Kind, weights: TensorSource) -> TensorSource:
         return weights
     g, v = (weights.spec(name).shape if name in weights else () for name in WEIGHT_NORM)
     if len(v) == 3 and g == (1, 1, v[2]):
-        return Held(encoder_state_dict(dict(weights)), weights.metadata, weights.label)
+        return InMemory(encoder_state_dict(dict(weights)), weights.metadata, weights.label)
     # Not foldable: let the comparison with the network say what is wrong.
     return Renamed(weights, {name.removeprefix(WAV2VEC2): name for name in weights})
 

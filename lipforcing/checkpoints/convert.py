@@ -13,9 +13,9 @@ from ..sampling.schedules import TWO_STEP
 from .catalog import TRANSFORMERS
 from .checkpoint import Checkpoint, open_checkpoint
 from .configs import HIDDEN, METADATA_KEY, OwnMetadata, as_table, wan_config
-from .detect import INPUT_CHANNELS, Identity, Kind, transformer_size
+from .detect import INPUT_CHANNELS, Kind, Recognition, transformer_size
 from .load import check_complete
-from .lora import Merged
+from .lora import Adapted
 from .quantization import FORMAT, FP8, SCALE, is_quantisable, quantise, quantization_metadata, scale_of
 from .quantization import METADATA_KEY as QUANTIZATION_KEY
 from .sources import Overlaid, Spec, TensorSource
@@ -107,11 +107,11 @@ def open_merged(base: Checkpoint, adapters: Sequence[Checkpoint]) -> Checkpoint:
     changes = adapters[0].weights
     for adapter in adapters[1:]:
         changes = Overlaid(changes, adapter.weights)
-    weights = Merged(base.weights, changes, in_dim=INPUT_CHANNELS)
+    weights = Adapted(base.weights, changes, in_dim=INPUT_CHANNELS)
     hidden = {name: value for name, value in base.own.config.items() if name in HIDDEN}
     config = wan_config(weights, OwnMetadata(config=hidden))
-    identity = Identity(Kind.TEACHER, Kind.TEACHER.title, OwnMetadata(config=hidden))
-    merged = Checkpoint(base.file, base.layout, weights, weights, identity, config)
+    recognition = Recognition(Kind.TEACHER, Kind.TEACHER.title, OwnMetadata(config=hidden))
+    merged = Checkpoint(base.file, base.layout, weights, weights, recognition, config)
     check_complete(merged)
     return merged
 

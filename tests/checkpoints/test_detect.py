@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from lipforcing.checkpoints.configs import OwnMetadata, own_metadata, wan_config, wav2vec2_config
-from lipforcing.checkpoints.detect import Kind, identify, transformer_size
+from lipforcing.checkpoints.detect import Kind, recognise, transformer_size
 from lipforcing.checkpoints.layouts import with_official_names
-from lipforcing.checkpoints.sources import Held
+from lipforcing.checkpoints.sources import InMemory
 from lipforcing.errors import InputError
 
 from . import samples
@@ -16,15 +16,15 @@ from . import samples
 
 @pytest.mark.parametrize("kind", list(samples.SAMPLES))
 def test_every_kind_is_recognised(kind):
-    source, _ = with_official_names(Held(samples.SAMPLES[kind]()))
-    assert identify(source).kind is kind
+    source, _ = with_official_names(InMemory(samples.SAMPLES[kind]()))
+    assert recognise(source).kind is kind
 
 
 def test_metadata_tells_a_teacher_from_a_student():
-    source = Held(samples.student())
-    assert identify(source, OwnMetadata(kind="teacher")).kind is Kind.TEACHER
+    source = InMemory(samples.student())
+    assert recognise(source, OwnMetadata(kind="teacher")).kind is Kind.TEACHER
     # Metadata does not turn one network into another.
-    assert identify(source, OwnMetadata(kind="wan_vae")).kind is Kind.STUDENT
+    assert recognise(source, OwnMetadata(kind="wan_vae")).kind is Kind.STUDENT
 
 
 def without(tensors, *names):
@@ -44,19 +44,19 @@ def without(tensors, *names):
     ],
 )
 def test_unknown_files_get_the_nearest_guess(tensors, found):
-    identity = identify(Held(tensors()))
-    assert identity.kind is Kind.UNKNOWN and found in identity.found
+    recognition = recognise(InMemory(tensors()))
+    assert recognition.kind is Kind.UNKNOWN and found in recognition.found
 
 
 def test_a_damaged_student_is_still_a_student():
     for name in ("patch_embedding.weight", "head.modulation", "blocks.0.self_attn.q.weight"):
-        assert identify(Held(without(samples.student(), name))).kind is Kind.STUDENT
+        assert recognise(InMemory(without(samples.student(), name))).kind is Kind.STUDENT
 
 
 def test_wan_config_from_shapes(golden):
     student = golden("student_ar")
     sizes = student.config
-    config = wan_config(Held(student.group("weights")), OwnMetadata(config={"num_heads": sizes["num_heads"]}))
+    config = wan_config(InMemory(student.group("weights")), OwnMetadata(config={"num_heads": sizes["num_heads"]}))
     same_names = (
         "dim",
         "ffn_dim",
@@ -73,27 +73,27 @@ def test_wan_config_from_shapes(golden):
 
 
 def test_official_head_width_is_assumed_and_others_stay_open():
-    assert wan_config(Held(samples.student()), OwnMetadata()) == samples.WAN
-    assert wan_config(Held(samples.student()), OwnMetadata(config={"num_heads": 2})).num_heads == 2
+    assert wan_config(InMemory(samples.student()), OwnMetadata()) == samples.WAN
+    assert wan_config(InMemory(samples.student()), OwnMetadata(config={"num_heads": 2})).num_heads == 2
 
 
 @pytest.mark.parametrize("table", [{"dim": 64}, {"num_heads": 3}, {"num_heads": "x"}, {"num_heads": -1}])
 def test_metadata_that_contradicts_the_tensors_is_refused(table):
     with pytest.raises(InputError, match="says of itself"):
-        wan_config(Held(samples.student()), OwnMetadata(config=table))
+        wan_config(InMemory(samples.student()), OwnMetadata(config=table))
 
 
 def test_sizes_in_words():
     width = {"patch_embedding.weight": torch.empty(5120, 65, 1, 2, 2, device="meta")}
-    assert transformer_size(Held(width)) == "14B"
-    assert transformer_size(Held(samples.adapter())) == "width 128"
+    assert transformer_size(InMemory(width)) == "14B"
+    assert transformer_size(InMemory(samples.adapter())) == "width 128"
 
 
 def test_wav2vec2_config(golden):
     weights = golden("wav2vec_features")
     sizes = weights.meta["hf_config"]
     heads = {"config.json": f'{{"num_attention_heads": {sizes["num_attention_heads"]}}}'}
-    config = wav2vec2_config(Held(weights.group("weights"), heads), OwnMetadata())
+    config = wav2vec2_config(InMemory(weights.group("weights"), heads), OwnMetadata())
     assert (config.width, config.layers, config.heads) == (
         sizes["hidden_size"],
         sizes["num_hidden_layers"],
@@ -117,8 +117,8 @@ def test_own_metadata_round_trip():
 def test_published_sizes(golden_json):
     for name, heads in (("state_dict_manifest_14b", 40), ("state_dict_manifest_1.3b", 12)):
         keys = golden_json(name)["keys"]
-        source = Held({key["name"]: torch.empty(key["shape"], device="meta") for key in keys})
-        assert identify(source).kind is Kind.STUDENT
+        source = InMemory({key["name"]: torch.empty(key["shape"], device="meta") for key in keys})
+        assert recognise(source).kind is Kind.STUDENT
         config = wan_config(source, OwnMetadata())
         assert config.num_heads == heads
         # What no shape shows (docs/model.md, Sizes).

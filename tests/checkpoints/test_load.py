@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from lipforcing.checkpoints import Kind, load_into, load_module, load_text_embedding, open_checkpoint
-from lipforcing.checkpoints.sources import Held
+from lipforcing.checkpoints.sources import InMemory
 from lipforcing.errors import InputError
 from lipforcing.models.transformer import WanTransformer
 
@@ -108,7 +108,7 @@ def test_unconverted_tensors_are_not_copied(write):
     source = open_checkpoint(write({"weight": torch.ones(4, 3), "bias": torch.ones(4)})).weights
     tensor = source["weight"]
 
-    class Same(Held):
+    class Same(InMemory):
         def __getitem__(self, name):
             return tensor if name == "weight" else super().__getitem__(name)
 
