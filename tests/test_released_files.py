@@ -140,9 +140,9 @@ def read(path: Path) -> torch.Tensor:
 
 def run(files: dict[str, Path], clip: Path, out: Path) -> torch.Tensor:
     """Frames that the engine makes of the clip."""
-    models = Family.from_files(**files, dtype=torch.float32)
+    released = Family.from_files(**files, dtype=torch.float32)
     with VideoReader(clip) as video:
-        sync_file(models, video, speech(1.0), out, FixedFollower(), SyncOptions(lossless=True))
+        sync_file(released, video, speech(1.0), out, FixedFollower(), SyncOptions(lossless=True))
     return read(out)
 
 
@@ -214,11 +214,11 @@ def test_an_ear_of_another_size_is_refused(files, tmp_path):
 
 
 def test_sizes_and_precision_come_from_the_files(files):
-    models = Family.from_files(**files)
-    assert models.crop_size == 512 and models.sigmas == (0.999, 0.769, 0.0)
-    assert models.dtype == torch.bfloat16 == next(models.codec.parameters()).dtype
-    assert models.student.config == STUDENT and models.audio.network.config == AUDIO
-    assert next(models.audio.network.parameters()).dtype == torch.float32
+    released = Family.from_files(**files)
+    assert released.crop_size == 512 and released.sigmas == (0.999, 0.769, 0.0)
+    assert released.dtype == torch.bfloat16 == next(released.codec.parameters()).dtype
+    assert released.student.config == STUDENT and released.audio.network.config == AUDIO
+    assert next(released.audio.network.parameters()).dtype == torch.float32
 
 
 @pytest.mark.slow

@@ -44,11 +44,11 @@ def run_demo(
     out.mkdir(parents=True, exist_ok=True)
     clip, speech = (str(family.SAMPLES / name) for name in (f"{CLIP}.mp4", f"{SPEECH}.wav"))
     wanted = torch.tensor(json.loads((family.SAMPLES / "tracks.json").read_text())[SPEECH])
-    models = family.tiny_family(device)
+    tiny = family.tiny_family(device)
     options = SyncOptions(seed=seed)
     with VideoReader(clip) as reader:
         speech_source = AudioSource(speech)
-        result = sync_file(models, reader, speech_source, out / "result.mp4", FixedFollower(), options, progress)
+        result = sync_file(tiny, reader, speech_source, out / "result.mp4", FixedFollower(), options, progress)
         source = [frame.image for frame in extended_frames(reader, result.plan)]
     side_by_side = write_side_by_side(source, result, AudioSource(speech), out / "side_by_side.mp4")
     after = measure(read_crops(str(result.path)), speech, wanted)

@@ -20,18 +20,18 @@ SIZE = (family.CROP_SIZE, family.CROP_SIZE)
 UNSEEN_PEOPLE = 55_000_000
 
 
-def lip_sync(models: Family, crops: torch.Tensor, waveform: torch.Tensor, seed: int = 1) -> torch.Tensor:
+def lip_sync(tiny: Family, crops: torch.Tensor, waveform: torch.Tensor, seed: int = 1) -> torch.Tensor:
     """Generated crops [T, 3, S, S] of source crops [T, 3, S, S]."""
-    return sync_crops(models, crops, waveform, seed)[0]
+    return sync_crops(tiny, crops, waveform, seed)[0]
 
 
 @pytest.fixture(scope="module")
-def models() -> Family:
+def tiny() -> Family:
     return family.tiny_family()
 
 
 @pytest.fixture(scope="module")
-def dubbed(models):
+def dubbed(tiny):
     """Unseen people, each with the mouth of one unseen utterance, dubbed with the next one."""
     data = load_file(SPEECH)
     waveforms, mouths = data["waveform"].float() / 32767, data["mouth"]
@@ -43,7 +43,7 @@ def dubbed(models):
         who = UNSEEN_PEOPLE + i
         pictures = render(Identity.sample(who), mouths[i], sample_head(who, frames), SIZE)
         crops = pictures.permute(0, 3, 1, 2).float() / 127.5 - 1
-        result = lip_sync(models, crops, waveforms[j])
+        result = lip_sync(tiny, crops, waveforms[j])
         with torch.inference_mode():
             opening = meter(result)[:, 0]
         clips.append({"crops": crops, "result": result, "opening": opening, "source": mouths[i], "wanted": mouths[j]})
@@ -97,9 +97,9 @@ def test_face_outside_the_mouth_survives(dubbed):
         assert difference < 0.06  # 8 of 255 levels, through the codec
 
 
-def test_same_seed_same_frames_whatever_follows(models, dubbed):
+def test_same_seed_same_frames_whatever_follows(tiny, dubbed):
     crops = dubbed[0]["crops"]
     waveform = load_file(SPEECH)["waveform"][1].float() / 32767
-    short = lip_sync(models, crops[:33], waveform)
+    short = lip_sync(tiny, crops[:33], waveform)
     assert torch.equal(short[:21], dubbed[0]["result"][:21])  # in the last chunk the sound ends sooner
-    assert not torch.allclose(short, lip_sync(models, crops[:33], waveform, seed=2), atol=1e-3)
+    assert not torch.allclose(short, lip_sync(tiny, crops[:33], waveform, seed=2), atol=1e-3)
