@@ -16,8 +16,8 @@ from ..codecs.tiny import TinyCodec, TinyCodecConfig
 from ..codecs.wan_vae import WanVAE, WanVAEConfig
 from ..errors import InputError
 from ..models.config import WanConfig
+from ..models.syncnet import SyncNet, SyncNetConfig
 from ..models.transformer import WanTransformer
-from ..syncnet.model import SyncNet, SyncNetConfig
 from .configs import OwnMetadata, wan_config, wav2vec2_config
 from .detect import INPUT_CHANNELS, Kind
 from .layouts import WAV2VEC2

@@ -7,8 +7,8 @@ from enum import Enum
 
 import torch
 
+from ..models.syncnet import WINDOW_FRAMES
 from ..timeline import FPS, SAMPLES_PER_FRAME
-from .model import WINDOW_FRAMES
 
 MAX_SHIFT = 15  # frames searched on either side
 SHIFTS = 2 * MAX_SHIFT + 1

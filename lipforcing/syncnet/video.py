@@ -12,8 +12,8 @@ from ..faces.landmarks import LandmarkDetector
 from ..faces.selection import FaceChoice
 from ..faces.shots import THUMBNAIL, CutDetector
 from ..media import MemoryReader, Picture, VideoReader, clock_frames
+from ..models.syncnet import SyncNet
 from ..timeline import FPS, SAMPLES_PER_FRAME
-from .model import SyncNet
 from .report import SyncReport, Verdict
 from .score import Scorer
 from .tracks import (

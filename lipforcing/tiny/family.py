@@ -17,10 +17,10 @@ from ..codecs.tiny import TinyCodec
 from ..errors import InputError
 from ..models import WanTransformer
 from ..models.config import tiny as tiny_transformer
+from ..models.syncnet import SyncNet, SyncNetConfig
 from ..sampling.causal import NetworkStudent
 from ..sampling.schedules import TWO_STEP
 from ..stream.family import Family
-from ..syncnet.model import SyncNet, SyncNetConfig
 from .meter import MouthMeter
 
 FOLDER = Path(__file__).parent

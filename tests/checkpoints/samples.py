@@ -14,7 +14,7 @@ from lipforcing.codecs.taehv import tiny as taehv_tiny
 from lipforcing.codecs.tiny import TinyCodecConfig
 from lipforcing.codecs.wan_vae import WanVAEConfig
 from lipforcing.models.config import WanConfig
-from lipforcing.syncnet.model import SyncNetConfig
+from lipforcing.models.syncnet import SyncNetConfig
 
 # Four layers are the fewest that have an audio projection; heads of 128 need no metadata.
 WAN = WanConfig(

@@ -6,7 +6,7 @@ import math
 import pytest
 import torch
 
-from lipforcing.syncnet.model import WINDOW_FRAMES, SyncNet, SyncNetConfig
+from lipforcing.models.syncnet import WINDOW_FRAMES, SyncNet, SyncNetConfig
 from lipforcing.syncnet.report import MIN_WINDOWS, SHIFTS, Verdict, figures, report
 from lipforcing.syncnet.score import Distances, score
 from lipforcing.syncnet.windows import AudioTrack, LipTrack, prepare_crops, to_pcm16

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ...audio.mfcc import mfcc
-from ...syncnet.model import WINDOW_CEPSTRA, WINDOW_FRAMES, SyncNet, SyncNetConfig
+from ...models.syncnet import WINDOW_CEPSTRA, WINDOW_FRAMES, SyncNet, SyncNetConfig
 from ...syncnet.windows import CEPSTRA_PER_FRAME, to_pcm16
 from ...timeline import SAMPLE_RATE
 from .data import SpeechClips
