@@ -9,10 +9,11 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from lipforcing.checkpoints import Kind, inspect, load_text_embedding, open_checkpoint
-from lipforcing.checkpoints.umt5 import WAN_BLOCK, WAN_PARTS, official_umt5_name, umt5_size
 from lipforcing.cli import main
 from lipforcing.errors import InputError
 from lipforcing.text import TEXT_LEN, embed_text, find_tokenizer, tidy
+
+from .checkpoints.samples import wan_names_of_umt5
 
 transformers = pytest.importorskip("transformers")
 WORDS = ("<pad>", "</s>", "<unk>", "a", "person", "talking", "&")
@@ -54,18 +55,6 @@ def published(tmp_path_factory):
     return folder, encoder
 
 
-def wan_names(tensors):
-    """The same tensors as Wan's own file names them."""
-    back = {official_umt5_name(part + "weight"): part + "weight" for part in ("token_embedding.", "norm.")}
-    for name in tensors:
-        for part, official in WAN_PARTS.items():
-            block = f"blocks.{name.split('.')[2]}." if name.startswith("encoder.block.") else None
-            if block and official.startswith("layer.") and f".{official}" in name:
-                rest = name.partition(f".{official}")[2]
-                back[name] = block + part + rest
-    return {back[name]: tensor for name, tensor in tensors.items()}
-
-
 def test_equals_transformers_with_padding_and_mask(published):
     """As the reference calls it: 512 positions under an attention mask, zero behind the prompt."""
     folder, encoder = published
@@ -98,7 +87,7 @@ def test_every_layout_gives_the_same_embedding(published, tmp_path, layout):
     weights = load_file(folder / "text_encoder" / "model.safetensors")
     file, source = tmp_path / "encoder.safetensors", folder / "text_encoder"
     if layout.startswith("wan"):
-        weights = wan_names(weights)
+        weights = wan_names_of_umt5(weights)
     elif layout == "bf16":
         weights = {name: tensor.bfloat16() for name, tensor in weights.items()}
         source = tmp_path / "rounded.safetensors"  # the reference also computes with bf16 weights in float32
@@ -117,19 +106,6 @@ def test_every_layout_gives_the_same_embedding(published, tmp_path, layout):
     found = inspect(file)
     assert found.kind == "text_encoder" and found.complete and found.config["layers"] == 3
     assert torch.equal(*(embed_text(PROMPT, path, folder / "tokenizer") for path in (file, source)))
-
-
-def test_sizes_of_the_published_encoder():
-    """UMT5-XXL: vocabulary 256384, 64 heads, 24 layers, 5.68 B parameters (docs/model.md, Text)."""
-    from lipforcing.checkpoints.sources import InMemory
-    from lipforcing.checkpoints.umt5 import UMT5Size
-
-    size = UMT5Size(256384, 4096, 24, 64, 64, 10240, 32)
-    held = InMemory({name: torch.empty(shape, device="meta") for name, shape in size.shapes().items()})
-    assert umt5_size(held) == size
-    assert sum(held.spec(name).numel for name in held) == pytest.approx(5.68e9, rel=1e-3)
-    assert {name.split(".")[0] for name in wan_names(held)} == {"token_embedding", "blocks", "norm"}
-    assert all(official_umt5_name(name) in held for name in wan_names(held)) and WAN_BLOCK.match("blocks.23.x")
 
 
 def test_blocks_do_not_stay_in_memory(published, monkeypatch):

@@ -79,16 +79,16 @@ class Dequantised(TensorSource):
         self.metadata = source.metadata
         self.label = source.label
         _check_formats(source)
-        self._names = tuple(name for name in source if not name.endswith(EXTRAS) and name != OLD_MARK)
+        self._specs = {name: source.spec(name) for name in source if not name.endswith(EXTRAS) and name != OLD_MARK}
         self._scales = {
             name: scale
-            for name in self._names
+            for name in self._specs
             for suffix in (SCALE, OLD_SCALE)
             if (scale := name.removesuffix(".weight") + suffix) in source
         }
 
     def spec(self, name: str) -> Spec:
-        spec = self.source.spec(name)
+        spec = self._specs[name]
         return Spec(spec.shape, DEQUANTISED) if spec.dtype in FP8_DTYPES else spec
 
     def rows(self, name: str, start: int, stop: int) -> Tensor:
@@ -102,10 +102,10 @@ class Dequantised(TensorSource):
         return super().__getitem__(name) if self.source.spec(name).dtype in FP8_DTYPES else self.source[name]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._names)
+        return iter(self._specs)
 
     def __len__(self) -> int:
-        return len(self._names)
+        return len(self._specs)
 
 
 def _check_formats(source: TensorSource) -> None:
