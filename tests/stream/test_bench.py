@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 import torch
 
-from lipforcing.cli import main
 from lipforcing.models.config import wan_1_3b, wan_14b
 from lipforcing.stream.bench import BenchResult, bench, chunk_flops, matmul_ceiling, random_family
 from lipforcing.stream.meter import StageTimes
@@ -38,19 +35,6 @@ def test_merged_cache_write_is_part_of_denoising():
 
 def test_ceiling_is_a_rate_that_a_product_reaches():
     assert 1e8 < matmul_ceiling(torch.zeros(1), 0.1) < 1e14
-
-
-def test_command_prints_json(capsys):
-    assert main(["bench", "--chunks", "1", "--json"]) == 0
-    found = json.loads(capsys.readouterr().out)
-    assert found["preset"] == "tiny" and found["chunks"] == 1 and found["frames_per_second"] > 0
-    assert set(found["stages"]) == set(STAGES)
-
-
-def test_weights_that_are_not_here_are_said(capsys):
-    assert main(["bench", "--preset", "wan_14b"]) == 2
-    assert "--random-weights" in capsys.readouterr().err
-    assert main(["bench", "--chunks", "0"]) == 2
 
 
 def test_a_chunk_is_two_steps_and_a_cache_write_without_the_last_block():

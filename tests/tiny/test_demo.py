@@ -7,7 +7,6 @@ import json
 import pytest
 import torch
 
-from lipforcing.cli import main
 from lipforcing.media import AudioSource, VideoReader, probe
 from lipforcing.tiny import family
 from lipforcing.tiny.demo import CLIP, SPEECH, run_demo
@@ -59,14 +58,3 @@ def test_own_speech_is_in_sync():
     figures = measure(read_crops(clip), clip, torch.tensor(tracks[CLIP]))
     assert figures.correlation > 0.95
     assert figures.sync.verdict is None and abs(figures.sync.offset) <= 1
-
-
-def test_command_prints_figures(tmp_path, capsys):
-    assert main(["demo", "--out", str(tmp_path / "new folder")]) == 0
-    printed = capsys.readouterr().out
-    assert "fps" in printed and "first frame after" in printed and "Sync-C" in printed
-    assert sorted(path.name for path in (tmp_path / "new folder").iterdir()) == [
-        "mouth.png",
-        "result.mp4",
-        "side_by_side.mp4",
-    ]
