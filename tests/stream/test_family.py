@@ -27,8 +27,8 @@ from lipforcing.pipeline import SyncOptions, sync_file
 from lipforcing.stream import family
 from lipforcing.stream.family import Family
 
-from .checkpoints.samples import WAN
-from .test_pipeline import speech
+from ..checkpoints.samples import WAN
+from ..test_pipeline import speech
 
 CROP = 64  # pixels
 AUDIO = Wav2Vec2Config(width=64, layers=2, heads=1, feed_forward=32, conv_channels=(8,) * 7, position_kernel=8)
