@@ -6,9 +6,9 @@ import argparse
 import sys
 
 from ..errors import InputError
-from . import bench, demo, evaluate, score, sync, text, weights
+from . import bench, demo, evaluate, live, score, sync, text, weights
 
-TOPICS = (demo, sync, score, evaluate, text, weights, bench)
+TOPICS = (demo, sync, live, score, evaluate, text, weights, bench)
 
 
 def build_parser() -> argparse.ArgumentParser:
