@@ -166,7 +166,8 @@ class TAEHV(nn.Module):
     Args:
         config: sizes; ``taew2_1()`` or ``tiny()``.
         operations: namespace that provides ``Conv2d``.
-        device, dtype: of the parameters. Inputs of the streams must match them.
+        device, dtype: of the parameters. Inputs of the streams must match them, but for the dtype of latents,
+            which are decoded in the parameters' own.
     """
 
     spatial_factor = SPATIAL_FACTOR
@@ -248,13 +249,14 @@ class TAEHVDecoder:
         self.stream = LayerStream(codec.decoder)
         self.channels = codec.latent_channels
         self.patch_size = codec.config.patch_size
+        self.dtype = next(codec.decoder.parameters()).dtype
         self.clamp = clamp
         self.started = False
 
     def __call__(self, latents: Tensor) -> Tensor:
         """[B, C, t, h, w] to frames [B, 3, T, 8h, 8w] in [-1, 1]; see ``StreamingDecoder``."""
         check_latents(latents, self.channels)
-        x = self.stream(latents.transpose(1, 2))
+        x = self.stream(latents.to(self.dtype).transpose(1, 2))
         if not self.started:
             x = x[:, WARM_UP_FRAMES:]  # growth is causal: of the four frames of the first latent the last is meant
             self.started = True
