@@ -191,7 +191,10 @@ class LipForcingCausalSampler(io.ComfyNode):
             ],
             outputs=[
                 io.Latent.Output("latent", tooltip="The generated latent; after a cut in the video it starts anew."),
-                io.Image.Output("faces", tooltip="The generated faces at 25 per second, for Lip Forcing Composite."),
+                io.Image.Output(
+                    "faces",
+                    tooltip="The generated faces, one per tick of the model's clock, for Lip Forcing Composite.",
+                ),
             ],
             hidden=[io.Hidden.unique_id],
             has_intermediate_output=True,
