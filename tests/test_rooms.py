@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 ENGINE = ROOT / "lipforcing"
 MODULES = sorted(path for path in ENGINE.rglob("*.py") if path.name not in {"__init__.py", "__main__.py"})
-USERS = [path for room in ("lipforcing", "nodes", "benchmarks", "tools") for path in (ROOT / room).rglob("*.py")]
+USERS = [path for room in ("lipforcing", "nodes", "benchmarks") for path in (ROOT / room).rglob("*.py")]
 
 MAY_IMPORT = {
     "errors": "",
