@@ -44,8 +44,8 @@ self._mask = latent_mask(edge, edge)
 self._mask = (~latent_mask(edge, edge))
 
 mask polarity flipped, pixels | stream/stages.py | stream/test_stages.py
-video.masked_fill(mouth, 0.0)
-video.masked_fill(~mouth, 0.0)
+both[1].masked_fill_(pixel_mask(
+both[1].masked_fill_(~pixel_mask(
 
 audio shifted by one video frame, network | models/transformer.py | network
 return self.audio_proj(features)

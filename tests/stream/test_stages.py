@@ -66,12 +66,12 @@ def tiny() -> Family:
 
 @pytest.fixture(scope="module")
 def crops() -> torch.Tensor:
-    """Clip [21, 3, S, S] that differs in every place and frame."""
+    """Clip [21, 3, S, S] of 8-bit levels that differs in every place and frame."""
     generator = torch.Generator().manual_seed(0)
     still = torch.rand(1, 3, 8, 8, generator=generator)  # and not so much that it looks like cuts
     coarse = 0.8 * still + 0.2 * torch.rand(sum(CHUNKS), 3, 8, 8, generator=generator)
-    coarse = coarse * 2 - 1
-    return torch.nn.functional.interpolate(coarse, (SIZE, SIZE), mode="bilinear")
+    levels = torch.nn.functional.interpolate(255 * coarse, (SIZE, SIZE), mode="bilinear").round()
+    return levels / 127.5 - 1
 
 
 @pytest.fixture
@@ -158,7 +158,8 @@ def test_a_place_is_looked_at_once_however_often_it_is_repeated():
     crops = crop_places(repeated, 32, "cpu")
     assert crops.shape == (12, 3, 32, 32)
     assert torch.equal(crops[0], crops[1]) and torch.equal(crops[-1], crops[-3]) and not torch.equal(crops[1], crops[2])
-    assert {place.region[1] for place in lane.places} == set(range(9))  # all in one region, each its own
+    looked_at = {(id(region), number) for region, number in (place.region for place in lane.places)}
+    assert len(looked_at) == 9  # each in a picture of a region of its own
 
 
 def test_half_way_between_two_ticks_a_frame_gets_both_mouths():
@@ -180,10 +181,10 @@ def test_half_way_between_two_ticks_a_frame_gets_both_mouths():
 @pytest.mark.parametrize("look_ahead", [0, 3])
 def test_a_whole_clip_is_encoded_in_pieces_that_run_ahead(look_ahead):
     codec = small_family(look_ahead).codec
-    crops = torch.rand(33, 3, 32, 32, generator=torch.Generator().manual_seed(2)) * 2 - 1
+    crops = torch.randint(256, (33, 3, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(2))
     pieces = list(driving_latents(codec, crops.split((9, 12, 12))))
     assert [sequence.shape[2] for sequence, _ in pieces] == [3, 3, 3]
-    for at, video in enumerate(masked_beside(crops)):
+    for at, video in enumerate(masked_beside(crops, torch.float32)):
         found = torch.cat([piece[at] for piece in pieces], dim=2)
         torch.testing.assert_close(found, encode(codec, video[None]), atol=1e-5, rtol=0)
 
