@@ -11,6 +11,7 @@ import torch
 from tqdm import tqdm
 
 from ..errors import InputError
+from ..faces.selection import FaceChoice
 
 
 def add(commands, name: str, run: Callable[[argparse.Namespace], None], summary: str) -> argparse.ArgumentParser:
@@ -30,12 +31,15 @@ def add_face(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--face",
         default="auto",
-        help="auto: detect and track; full: the footage is a face crop; or the face's box x0,y0,x1,y1 in pixels",
+        help="auto: find the largest face and follow it; center: the one nearest the middle; N: counted from the left, "
+        "from 0; x,y: the one there when a shot starts; full: the footage is a face crop; or x0,y0,x1,y1: the box of a "
+        "face that stays where it is, drawn or painted, say (default: auto)",
     )
     command.add_argument(
         "--detector",
-        default=os.environ.get("LIPFORCING_DETECTOR", "models/yunet_final.pth"),
-        help="YuNet weights for --face auto (default: $LIPFORCING_DETECTOR, else models/yunet_final.pth)",
+        default=os.environ.get("LIPFORCING_DETECTOR"),
+        metavar="FILE",
+        help="find faces with YuNet and these weights (default: $LIPFORCING_DETECTOR, else the package's own)",
     )
 
 
@@ -70,17 +74,22 @@ class ByteBar:
         self.bar.update(done - self.bar.n)
 
 
-def face_choice(text: str) -> str | tuple[float, ...]:
-    """``auto``, ``full`` or a box x0,y0,x1,y1 in pixels."""
-    if text in ("auto", "full"):
+def face_choice(text: str) -> FaceChoice:
+    """What --face says, see ``faces.selection.FaceChoice``."""
+    if text in ("auto", "center", "full"):
         return text
+    if text.isdecimal():
+        return int(text)
     try:
-        box = tuple(float(value) for value in text.split(","))
+        numbers = tuple(float(value) for value in text.split(","))
     except ValueError:
-        box = ()
-    if len(box) != 4 or box[2] <= box[0] or box[3] <= box[1]:
-        raise InputError(f"--face {text!r} is no face: give auto, full, or a box x0,y0,x1,y1 with x0 < x1 and y0 < y1.")
-    return box
+        numbers = ()
+    if len(numbers) == 2 or (len(numbers) == 4 and numbers[2] > numbers[0] and numbers[3] > numbers[1]):
+        return numbers
+    raise InputError(
+        f"--face {text!r} is no face: give auto, center, full, a number counted from the left, a point x,y, or a box "
+        "x0,y0,x1,y1 with x0 < x1 and y0 < y1."
+    )
 
 
 def window_choice(start: float, limit: float | None) -> tuple[float, float | None]:
