@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from .audio.base import LONG, AudioEncoder
+from .audio.manner import PLAIN, Manner, rest_row, speaking
 from .errors import InputError
 from .faces.follow import FixedFollower, Follower
 from .media import (
@@ -56,6 +57,7 @@ class SyncOptions:
         video_codec: see ``VideoWriter``.
         overlapped: run the stages on threads of their own; equal frames, sooner.
         streams: on a CUDA device, also on streams of their own.
+        manner: how the speech moves the mouth: in pauses, and how strongly.
     """
 
     seed: int = 42
@@ -65,6 +67,7 @@ class SyncOptions:
     video_codec: CodecChoice = "auto"
     overlapped: bool = True
     streams: bool = True
+    manner: Manner = PLAIN
 
 
 DEFAULT_OPTIONS = SyncOptions()
@@ -154,7 +157,7 @@ def sync_file(
                 output.picture = None
 
         meter = Meter(family.device)
-        voices = [planned_voice(family, audio, plan, meter)]
+        voices = [planned_voice(family, audio, plan, meter, options.manner)]
         with LipSyncSession(
             family,
             follower,
@@ -175,12 +178,19 @@ def sync_file(
     return SyncResult(Path(out), plan, done, untouched, damaged, seconds, first[0], meter.times())
 
 
-def planned_voice(family: Family, audio: Audio | AudioSource, plan: Plan, meter: Meter) -> Voice:
+def planned_voice(
+    family: Family, audio: Audio | AudioSource, plan: Plan, meter: Meter, manner: Manner = PLAIN
+) -> Voice:
     """What a planned output shows of a recording, encoded and packed; see ``planned_rows``."""
-    voice = Voice(None, family.student, family.text)
     with meter.stage("hear"):
-        for rows in planned_rows(family.audio, audio.mono16k(), plan):
+        rest = rest_row(family.audio) if manner.rests else None
+        voice = Voice(None, family.student, family.text, manner=manner, rest=rest)
+        waveform = audio.mono16k()
+        for rows in planned_rows(family.audio, waveform, plan):
             voice.push_rows(rows)
+        if manner.listens:
+            frames = clock_length(plan)
+            voice.push_activity(speaking(waveform[: samples_for_frames(frames)], frames))
     voice.finish_rows()
     return voice
 

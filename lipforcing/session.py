@@ -12,6 +12,8 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
+from .audio.manner import AHEAD, PLAIN, Manner
+from .audio.voice_activity import CHUNK
 from .errors import InputError
 from .faces.follow import Follower
 from .media import Frame
@@ -44,6 +46,7 @@ class LipSyncSession:
         overlapped: run the stages on threads of their own instead of the caller's.
         streams: on a CUDA device, also on streams of their own.
         keep: seconds of the newest frames to which an interruption may go back.
+        manner: how sound that is pushed moves the mouths.
         paste: lay the faces over the pictures; else they are only generated.
         write: a last stage for finished chunks, run like the others.
         meter: times the stages.
@@ -59,6 +62,7 @@ class LipSyncSession:
         overlapped: bool = False,
         streams: bool = True,
         keep: float = 0.0,
+        manner: Manner = PLAIN,
         paste: bool = True,
         write: Stage | None = None,
         meter: Meter | None = None,
@@ -66,6 +70,7 @@ class LipSyncSession:
         self.family = family
         self.seed = seed
         self._keep = keep
+        self._manner = manner
         self.voices = list(voices) or [self.voice()]
         self.meter = meter or Meter(family.device)
         self._look_ahead = follower.look_ahead
@@ -93,7 +98,7 @@ class LipSyncSession:
     def voice(self, start: float = 0.0) -> Voice:
         """A voice for this session's student, heard from ``start`` seconds on."""
         rows = math.ceil(self._keep * FPS) + 2 * LATER if self._keep else 0  # a chunk is reached over at either end
-        return Voice(self.family.audio, self.family.student, self.family.text, start, rows)
+        return Voice(self.family.audio, self.family.student, self.family.text, start, rows, self._manner)
 
     @property
     def found(self) -> int:
@@ -108,7 +113,8 @@ class LipSyncSession:
         """
         look_ahead = self.family.codec.look_ahead * NOMINAL + self._look_ahead
         heard = self.family.audio.look_ahead / SAMPLE_RATE if self.family.audio is not None else 0.0
-        return LATER * NOMINAL + max(look_ahead, heard)
+        listened = AHEAD / FPS + CHUNK / SAMPLE_RATE if self._manner.listens else 0.0
+        return LATER * NOMINAL + max(look_ahead, heard, listened)
 
     def push_frame(self, frame: Frame, opacity: float = 1.0) -> list[Output]:
         """Go on with a frame; gives the frames that are finished by now, in order.

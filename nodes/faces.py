@@ -185,6 +185,11 @@ class LipForcingComposite(io.ComfyNode):
                         "Also give all frames as images and masks. They need 16 bytes per pixel: 33 MB per 1080p frame."
                     ),
                 ),
+                sockets.Audio.Input(
+                    "audio_features",
+                    optional=True,
+                    tooltip="The speech, where its pauses are to show the source's own mouth (pauses: source).",
+                ),
             ],
             outputs=[
                 io.Video.Output("composite_video", display_name="video", tooltip="The finished video."),
@@ -194,7 +199,9 @@ class LipForcingComposite(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, faces, track: TrackedVideo, audio=None, frames: bool = False) -> io.NodeOutput:
+    def execute(
+        cls, faces, track: TrackedVideo, audio=None, frames: bool = False, audio_features=None
+    ) -> io.NodeOutput:
         import torch
 
         from ..lipforcing.errors import InputError
@@ -211,7 +218,7 @@ class LipForcingComposite(io.ComfyNode):
             torch.inference_mode(),
             VideoWriter.like(result, reader.info, audio=sound, pad_audio=sound is not None) as writer,
         ):
-            for chunk in track.chunks(source):
+            for chunk in track.chunks(source, audio_features):
                 for lane in chunk.lanes:
                     ticks = shown(chunk, lane)
                     made = faces[used : used + ticks.stop - ticks.start]

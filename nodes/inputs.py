@@ -133,6 +133,35 @@ def sigmas() -> io.Sigmas.Input:
     return io.Sigmas.Input("sigmas", optional=True, tooltip=tooltip)
 
 
+def pauses() -> io.Combo.Input:
+    """What the mouth does while nobody speaks."""
+    return io.Combo.Input(
+        "pauses",
+        options=["model", "rest", "source"],
+        default="model",
+        optional=True,
+        advanced=True,
+        tooltip=(
+            "What the mouth does while nobody speaks. model: what the student makes of the sound, breath and noise "
+            "included. rest: what it makes of silence. source: the mouth of the video itself, faded in and out."
+        ),
+    )
+
+
+def lip_strength() -> io.Float.Input:
+    """How strongly speech moves the mouth."""
+    return io.Float.Input(
+        "lip_strength",
+        default=1.0,
+        min=0.0,
+        max=1.5,
+        step=0.05,
+        optional=True,
+        advanced=True,
+        tooltip="How strongly the speech moves the mouth, 0 to 1.5: 0 is a mouth at rest, 1 is as trained.",
+    )
+
+
 def window_seconds() -> io.Float.Input:
     """How far wav2vec2's attention sees."""
     return io.Float.Input(

@@ -234,9 +234,11 @@ class LipForcingCausalSampler(io.ComfyNode):
 
         with running_family(model, vae, decoder, positive, sigmas) as family, track.frames() as frames:
             check_speech(audio_features, family.student.config)
-            voice = Voice(None, family.student, family.text)
+            said = audio_features
+            voice = Voice(None, family.student, family.text, manner=said.manner, rest=said.rest)
+            voice.push_activity(said.active)
             with torch.inference_mode():
-                voice.push_rows(audio_features.features)
+                voice.push_rows(said.features)
             voice.finish_rows()
             options = {"seed": seed, "paste": False, "write": collect, "overlapped": True, "streams": False}
             with LipSyncSession(family, track.follower(), [voice], **options) as session:

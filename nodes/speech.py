@@ -40,6 +40,8 @@ class LipForcingAudioEncode(io.ComfyNode):
                         "outlasts the speech hears silence after it. Open: the whole recording."
                     ),
                 ),
+                inputs.pauses(),
+                inputs.lip_strength(),
             ],
             outputs=[
                 sockets.Audio.Output(
@@ -50,11 +52,18 @@ class LipForcingAudioEncode(io.ComfyNode):
 
     @classmethod
     def execute(
-        cls, audio, audio_encoder=None, window_seconds: float = 0.0, track: TrackedVideo | None = None
+        cls,
+        audio,
+        audio_encoder=None,
+        window_seconds: float = 0.0,
+        track: TrackedVideo | None = None,
+        pauses: str = "model",
+        lip_strength: float = 1.0,
     ) -> io.NodeOutput:
         import torch
 
         from ..lipforcing.audio.base import AudioFeatures
+        from ..lipforcing.audio.manner import Manner, rest_row, speaking
         from ..lipforcing.pipeline import planned_rows
         from ..lipforcing.timeline import SAMPLE_RATE
 
@@ -64,7 +73,11 @@ class LipForcingAudioEncode(io.ComfyNode):
         else:
             rows = torch.cat(list(planned_rows(encoder, waveform, track.plan)))
             encoded = AudioFeatures(rows, len(waveform) / SAMPLE_RATE)
-        return io.NodeOutput(replace(encoded, features=host.intermediate(encoded.features)))
+        manner = Manner(pauses, lip_strength)
+        features = host.intermediate(encoded.features)
+        active = tuple(speaking(waveform, len(features))) if manner.listens else ()
+        rest = rest_row(encoder).cpu() if manner.rests else None
+        return io.NodeOutput(replace(encoded, features=features, manner=manner, active=active, rest=rest))
 
 
 def encoder_of(audio_encoder, window_seconds: float = 0.0):

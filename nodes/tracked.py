@@ -11,6 +11,7 @@ from ..lipforcing.errors import InputError
 from . import host
 
 if TYPE_CHECKING:
+    from ..lipforcing.audio.base import AudioFeatures
     from ..lipforcing.faces.follow import Follower, Track
     from ..lipforcing.faces.landmarks import Face
     from ..lipforcing.media import Frame, MemoryReader, Picture, Plan, VideoReader
@@ -50,13 +51,22 @@ class TrackedVideo:
 
         return RecordedFollower(self.track)
 
-    def chunks(self, frames: Iterator[Frame]) -> Iterator[Chunk]:
-        """The frames in chunks, for whoever needs no models: their runs remember no more than what pasting needs."""
+    def chunks(self, frames: Iterator[Frame], speech: AudioFeatures | None = None) -> Iterator[Chunk]:
+        """The frames in chunks, for whoever needs no models: their runs remember no more than what pasting needs.
+
+        `speech` says where the source's own mouth is shown, see `Manner`.
+        """
+        from ..lipforcing.audio.manner import Manner
         from ..lipforcing.sampling.noise import NoiseKey
         from ..lipforcing.stream.chunker import cut
         from ..lipforcing.stream.run import Run
+        from ..lipforcing.stream.voice import Voice
 
-        return cut(frames, self.follower(), lambda *_: Run(NoiseKey(0), None, None, None))
+        voice = None
+        if speech is not None and speech.manner.pauses == "source":
+            voice = Voice(None, None, None, manner=Manner("source"))
+            voice.push_activity(speech.active)
+        return cut(frames, self.follower(), lambda *_: Run(NoiseKey(0), voice, None, None))
 
 
 def shown(chunk: Chunk, lane: Lane) -> slice:

@@ -49,6 +49,8 @@ class LipForcingVideoToVideo(io.ComfyNode):
                 inputs.sigmas(),
                 *inputs.known_faces(),
                 inputs.window_seconds(),
+                inputs.pauses(),
+                inputs.lip_strength(),
             ],
             outputs=[io.Video.Output("synced_video", display_name="video", tooltip="The video with the new speech.")],
             hidden=[io.Hidden.unique_id],
@@ -74,12 +76,15 @@ class LipForcingVideoToVideo(io.ComfyNode):
         bboxes=None,
         face_detection_model=None,
         window_seconds: float = 0.0,
+        pauses: str = "model",
+        lip_strength: float = 1.0,
     ) -> io.NodeOutput:
+        from ..lipforcing.audio.manner import Manner
         from ..lipforcing.media import DurationPolicy
         from ..lipforcing.pipeline import SyncOptions, sync_file
 
         # The host's layers bring weights to the device in its own order, on its own stream.
-        options = SyncOptions(seed, DurationPolicy(length, fill), streams=False)
+        options = SyncOptions(seed, DurationPolicy(length, fill), streams=False, manner=Manner(pauses, lip_strength))
         result = host.temp_path("synced", ".mp4")
         sound = audio_of(audio)
         with (

@@ -29,13 +29,13 @@ MAY_IMPORT = {
     "syncnet": "models audio faces media timeline errors",
     "text": "checkpoints errors",
     "stream": "models codecs audio sampling media checkpoints faces timeline errors",
-    "session": "stream sampling media faces timeline errors",
+    "session": "stream audio sampling media faces timeline errors",
     "live": "session stream media faces timeline errors",
     "pipeline": "session stream media faces audio timeline errors",
     "evaluation": "syncnet checkpoints faces media errors",
     "distill": "models sampling",
     "tiny": "pipeline stream syncnet distill checkpoints sampling faces media codecs audio models timeline errors",
-    "cli": "tiny evaluation pipeline live session text stream syncnet checkpoints faces media models timeline errors",
+    "cli": "tiny evaluation pipeline live session text stream syncnet checkpoints faces media models audio timeline errors",
 }
 """Every room and those it may look into: lower ones all."""
 

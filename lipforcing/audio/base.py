@@ -8,6 +8,7 @@ from typing import Protocol
 import torch
 
 from ..timeline import FPS, SAMPLE_RATE
+from .manner import PLAIN, Manner
 
 
 @dataclass(frozen=True)
@@ -110,10 +111,16 @@ class AudioFeatures:
     Attributes:
         features: [V, D] float32, one row per 25 fps video frame.
         seconds: length of the recording.
+        manner: how they move the mouth.
+        active: whether somebody speaks, per row, where the manner listens.
+        rest: the row [D] of silence, where the manner rests.
     """
 
     features: torch.Tensor
     seconds: float
+    manner: Manner = PLAIN
+    active: tuple[bool, ...] = ()
+    rest: torch.Tensor | None = None
 
     @classmethod
     def encode(cls, encoder: AudioEncoder, waveform: torch.Tensor) -> AudioFeatures:

@@ -14,7 +14,7 @@ from typing import BinaryIO
 
 from ..errors import InputError
 from .common import add, add_device, add_face, device_choice, face_choice
-from .models import add_models, load_family
+from .models import add_manner, add_models, load_family, manner_choice
 
 EXAMPLE = 'espeak-ng --stdout "Hello, I can talk." | lipforcing live clip.mp4 | ffplay -'
 
@@ -43,6 +43,7 @@ def add_commands(commands) -> None:
     live.add_argument("--seed", type=int, default=42, help="seed of the noise (default: 42)")
     add_device(live)
     add_face(live)
+    add_manner(live)
 
 
 def command_live(arguments: argparse.Namespace) -> None:
@@ -63,7 +64,8 @@ def command_live(arguments: argparse.Namespace) -> None:
     with VideoReader(arguments.video) as video, _target(arguments.out) as target:
         family = load_family(arguments, device)
         family = replace(family, audio=family.audio.windowed())
-        with LipSyncSession(family, follower, seed=arguments.seed, overlapped=True, keep=2 * AHEAD) as session:
+        options = {"seed": arguments.seed, "overlapped": True, "keep": 2 * AHEAD}
+        with LipSyncSession(family, follower, manner=manner_choice(arguments), **options) as session:
             broadcast = Broadcast(target, video.info)
             live = Live(
                 session,

@@ -29,6 +29,31 @@ def add_models(command: argparse.ArgumentParser) -> None:
     command.add_argument("--dtype", choices=DTYPES, default="auto", help="of the released models (default: the file's)")
 
 
+def add_manner(command: argparse.ArgumentParser) -> None:
+    """The options --pauses and --lip-strength."""
+    command.add_argument(
+        "--pauses",
+        choices=("model", "rest", "source"),
+        default="model",
+        help="the mouth while nobody speaks: what the model makes of the sound, what it makes of silence, or the "
+        "source's own (default: model)",
+    )
+    command.add_argument(
+        "--lip-strength",
+        type=float,
+        default=1.0,
+        metavar="0..1.5",
+        help="how strongly the speech moves the mouth; 0: a mouth at rest, 1: as trained (default: 1)",
+    )
+
+
+def manner_choice(arguments: argparse.Namespace):
+    """How speech moves the mouth, by the options of ``add_manner``."""
+    from ..audio.manner import Manner
+
+    return Manner(arguments.pauses, arguments.lip_strength)
+
+
 def load_family(arguments: argparse.Namespace, device: torch.device):
     """The models that the options name."""
     from ..stream.family import Family

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from .common import Bar, add, add_device, add_face, device_choice, face_choice, window_choice
-from .models import add_models, load_family
+from .models import add_manner, add_models, load_family, manner_choice
 
 DRAWN_FACES_ONLY = (
     "note: the tiny model was trained on drawn faces; on a camera recording it shows that everything works, "
@@ -25,6 +25,7 @@ def add_commands(commands) -> None:
     sync.add_argument("--seed", type=int, default=42, help="seed of the noise (default: 42)")
     add_device(sync)
     add_face(sync)
+    add_manner(sync)
     sync.add_argument(
         "--length",
         choices=("audio", "video"),
@@ -75,6 +76,7 @@ def command_sync(arguments: argparse.Namespace) -> None:
         arguments.lossless,
         arguments.quality,
         arguments.video_codec,
+        manner=manner_choice(arguments),
     )
     with VideoReader(arguments.video, *window) as video:
         audio = AudioSource(arguments.audio, *window)

@@ -22,7 +22,7 @@ class Run:
 
     Attributes:
         key: of its noise.
-        voice: what it says.
+        voice: what it says; None where faces are given, not generated.
         encoder, reference: of the encoding stage: codec stream, and latent of the run's first frame [1, 16, 1, h, w].
         past, pending: of the denoising stage: what the next chunk sees, and the chunk that is to become past first.
         decoder: of the decoding stage.
@@ -31,7 +31,7 @@ class Run:
     """
 
     key: NoiseKey
-    voice: Voice
+    voice: Voice | None
     encoder: StreamingEncoder
     decoder: StreamingDecoder
     reference: Tensor | None = None

@@ -184,7 +184,7 @@ def paste_faces(chunk: Chunk) -> None:
     """Finished pictures of all outputs from the lanes' faces; a picture without a face is the source's own."""
     patches: dict[Output, list[Patch]] = {}
     for lane in chunk.lanes:
-        shown = [output for output in chunk.outputs if output.high >= lane.first and lane.run in output.places]
+        shown = [output for output in chunk.outputs if output.high >= lane.first and _opacity(lane, output)]
         for output, patch in zip(shown, _lane_patches(lane, shown)):
             if patch is not None:
                 patches.setdefault(output, []).append(patch)
@@ -202,6 +202,14 @@ def _lane_patches(lane: Lane, outputs: list[Output]) -> Iterable[Patch | None]:
         yield from [None] * len(group) if patches is None else _one_by_one(patches.cpu())
 
 
+def _opacity(lane: Lane, output: Output) -> float:
+    """How much of a lane's mouth an output shows: 0 where its face is not in it, or the source's own mouth stays."""
+    place, voice = output.places.get(lane.run), lane.run.voice
+    if place is None or voice is None:
+        return 0.0 if place is None else place.opacity
+    return place.opacity * voice.opacity(place.frame.time)
+
+
 def _paste(lane: Lane, outputs: list[Output]) -> Patches | None:
     places = [output.places[lane.run] for output in outputs]
     faces = torch.stack([_mouth(lane, output) for output in outputs])
@@ -214,7 +222,7 @@ def _paste(lane: Lane, outputs: list[Output]) -> Patches | None:
     patches = paste(
         faces,
         torch.stack([place.matrix for place in places]),
-        [place.opacity for place in places],
+        [_opacity(lane, output) for output in outputs],
         lambda rows, columns: _source(places, rows, columns, faces.device),
         (picture.height, picture.width),
         lane.run.match,

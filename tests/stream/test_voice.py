@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import functools
+from dataclasses import replace
+from itertools import pairwise
+
 import pytest
 import torch
 
 from lipforcing.audio.logmel import LogMelEncoder
+from lipforcing.audio.manner import AHEAD, Manner
+from lipforcing.media import AudioSource
 from lipforcing.models import WanTransformer
 from lipforcing.models.config import tiny
 from lipforcing.sampling.causal import NetworkStudent
 from lipforcing.stream.voice import Voice
+from lipforcing.tiny.family import SAMPLES
 
 from .helpers import Loudness, small_family, speech
 
@@ -131,3 +138,78 @@ def test_rewinding_further_than_states_are_kept_says_so(family):
     assert voice.heard([0.6])
     with pytest.raises(ValueError, match="not kept"):
         voice.rewind(0.2)
+
+
+def spoken() -> torch.Tensor:
+    """Two seconds of silence, a bundled speech, two seconds of silence."""
+    said = AudioSource(SAMPLES / "market.wav").mono16k()[:48_000]
+    return torch.cat((torch.zeros(32_000), said, torch.zeros(32_000)))
+
+
+def shaped(family, manner: Manner, keep: int = 0) -> Voice:
+    voice = Voice(LogMelEncoder(), log_mel_student(), torch.zeros(1, 1, 1), keep=keep, manner=manner)
+    voice.push(spoken())
+    voice.finish()
+    return voice
+
+
+@functools.cache
+def log_mel_student() -> NetworkStudent:
+    torch.manual_seed(3)
+    return NetworkStudent(WanTransformer(replace(tiny(), audio_dim=LogMelEncoder().feature_dim)).eval())
+
+
+@torch.no_grad()
+def test_strength_is_the_way_from_rest_to_speech(family):
+    plain, none = shaped(family, Manner()), shaped(family, Manner(strength=0.0))
+    at, silent = times(80, 4), times(20, 4)
+    rest = none.window(at)
+    torch.testing.assert_close(plain.window(silent), rest, atol=1e-4, rtol=0)
+    assert torch.equal(none.window(times(100, 4)), rest) and torch.equal(none.alone(3.0), none.alone(1.0))
+    for strength in (0.5, 1.5):
+        expected = rest + strength * (plain.window(at) - rest)
+        torch.testing.assert_close(shaped(family, Manner(strength=strength)).window(at), expected, atol=1e-5, rtol=0)
+
+
+@torch.no_grad()
+def test_the_mouth_rests_in_pauses_and_only_there(family):
+    noise = 0.003 * torch.randn(len(spoken()), generator=torch.Generator().manual_seed(0))
+    voices = []
+    for manner in (Manner(), Manner("rest"), Manner(strength=0.0)):
+        voice = Voice(LogMelEncoder(), log_mel_student(), torch.zeros(1, 1, 1), manner=manner)
+        voice.push(spoken() + noise)
+        voice.finish()
+        voices.append(voice)
+    plain, rests, rest = voices
+    for first in (10, 150):  # in the silence before and after
+        assert torch.equal(rests.window(times(first, 4)), rest.window(times(first, 4)))
+        assert (plain.window(times(first, 4)) - rest.window(times(first, 4))).norm() > 0.1
+    assert torch.equal(rests.window(times(80, 4)), plain.window(times(80, 4)))
+    assert rests.opacity(0.4) == 1.0
+
+
+@torch.no_grad()
+def test_the_sources_own_mouth_is_shown_in_pauses(family):
+    voice = shaped(family, Manner("source"))
+    assert torch.equal(voice.window(times(10, 4)), shaped(family, Manner()).window(times(10, 4)))
+    levels = [voice.opacity(row / 25) for row in range(175)]
+    assert levels[:40] == [0.0] * 40 and levels[160:] == [0.0] * 15 and max(levels) == 1.0
+    assert max(abs(a - b) for a, b in pairwise(levels)) < 0.3  # softly
+    assert voice.opacity(99.0) == 0.0
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("pauses", ["rest", "source"])
+def test_manners_hear_a_little_ahead_and_can_be_rewound(pauses):
+    samples = spoken()
+    voice = Voice(LogMelEncoder(), log_mel_student(), torch.zeros(1, 1, 1), keep=60, manner=Manner(pauses))
+    voice.push(samples[: 640 * 100])
+    assert voice.heard([(99 - AHEAD - 2) / 25]) and not voice.heard([(100 - AHEAD) / 25])
+    heard = 95 - AHEAD - 2
+    before = [voice.opacity(row / 25) for row in range(heard)]
+    assert voice.rewind(80 / 25) == pytest.approx(80 / 25)
+    voice.push(samples[640 * 80 :])
+    voice.finish()
+    whole = shaped(None, Manner(pauses))
+    assert all(torch.equal(voice.window(times(n, 4)), whole.window(times(n, 4))) for n in range(0, 170, 10))
+    assert [voice.opacity(row / 25) for row in range(heard)] == before == [whole.opacity(n / 25) for n in range(heard)]
