@@ -12,6 +12,9 @@ from tqdm import tqdm
 
 from ..errors import InputError
 
+# Pixels of a side below which a box is taken for a mistake.
+SMALLEST_BOX = 8
+
 
 def add(commands, name: str, run: Callable[[argparse.Namespace], None], summary: str) -> argparse.ArgumentParser:
     """A new command of the collection ``commands`` that calls ``run`` with its parsed arguments."""
@@ -44,8 +47,10 @@ class Bar:
 
     def __init__(self) -> None:
         self.bar: tqdm | None = None
+        self.done = 0
 
     def __call__(self, done: int, total: int, _picture: torch.Tensor) -> None:
+        self.done = done
         if self.bar is None:
             self.bar = tqdm(total=total, unit="frame", desc="lip sync")
         self.bar.update(done - self.bar.n)
@@ -78,9 +83,29 @@ def face_choice(text: str) -> str | tuple[float, ...]:
         box = tuple(float(value) for value in text.split(","))
     except ValueError:
         box = ()
-    if len(box) != 4 or box[2] <= box[0] or box[3] <= box[1]:
+    if len(box) != 4 or not all(map(isfinite, box)) or box[2] <= box[0] or box[3] <= box[1]:
         raise InputError(f"--face {text!r} is no face: give auto, full, or a box x0,y0,x1,y1 with x0 < x1 and y0 < y1.")
     return box
+
+
+def check_face(face: str | tuple[float, ...], width: int, height: int) -> None:
+    """Refuse a box in which a picture of this size shows no face: mostly outside of it, or a few pixels."""
+    if isinstance(face, str):
+        return
+    x0, y0, x1, y1 = face
+    inside = max(0.0, min(x1, width) - max(x0, 0.0)) * max(0.0, min(y1, height) - max(y0, 0.0))
+    if inside < (x1 - x0) * (y1 - y0) / 2 or min(x1 - x0, y1 - y0) < SMALLEST_BOX:
+        raise InputError(
+            f"--face {','.join(f'{edge:g}' for edge in face)} is no face in the picture, which is {width}x{height}; "
+            f"give a box that lies inside of it and is at least {SMALLEST_BOX} pixels wide and high."
+        )
+
+
+def seed_choice(seed: int) -> int:
+    """A seed as the nodes take it too."""
+    if not 0 <= seed < 2**64:
+        raise InputError(f"--seed {seed} is out of range; give a number from 0 to {2**64 - 1}.")
+    return seed
 
 
 def window_choice(start: float, limit: float | None) -> tuple[float, float | None]:
