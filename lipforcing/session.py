@@ -23,9 +23,9 @@ from .stream.family import Family
 from .stream.meter import Meter
 from .stream.run import Run
 from .stream.stages import Stage, Stages, rewind
-from .stream.ticks import LONGEST, NOMINAL
+from .stream.ticks import NOMINAL
 from .stream.voice import Voice
-from .timeline import SAMPLE_RATE, frame_at
+from .timeline import FPS, SAMPLE_RATE, frame_at
 
 NO_FACE = (
     "No face was found in {}; choose footage that shows a face at least 50 pixels wide, or say where it is: a box "
@@ -43,7 +43,7 @@ class LipSyncSession:
         seed: of the noise.
         overlapped: run the stages on threads of their own instead of the caller's.
         streams: on a CUDA device, also on streams of their own.
-        keep: chunks whose states are kept, so that an interruption may go back to them; 0 keeps none.
+        keep: seconds of the newest frames to which an interruption may go back.
         paste: lay the faces over the pictures; else they are only generated.
         write: a last stage for finished chunks, run like the others.
         meter: times the stages.
@@ -58,14 +58,15 @@ class LipSyncSession:
         seed: int = 42,
         overlapped: bool = False,
         streams: bool = True,
-        keep: int = 0,
+        keep: float = 0.0,
         paste: bool = True,
         write: Stage | None = None,
         meter: Meter | None = None,
     ) -> None:
         self.family = family
         self.seed = seed
-        self.voices = list(voices) or [self.voice(keep=keep)]
+        self._keep = keep
+        self.voices = list(voices) or [self.voice()]
         self.meter = meter or Meter(family.device)
         self._look_ahead = follower.look_ahead
         self._cutter = Cutter(follower, self._new_run, family.codec.look_ahead)
@@ -80,8 +81,7 @@ class LipSyncSession:
             else InOrder(stages, self.meter)
         )
         self._deaf: deque[Chunk] = deque()  # chunks that wait for sound
-        self._keep = keep
-        self._recent: deque[Chunk] = deque(maxlen=keep)  # chunks that were handed on last
+        self._recent: deque[Chunk] = deque()  # chunks that were handed on in the last ``keep`` seconds
         self._held: list[Output] = []  # finished when an interruption waited for others
 
     def __enter__(self) -> LipSyncSession:
@@ -90,9 +90,9 @@ class LipSyncSession:
     def __exit__(self, *_) -> None:
         self.close()
 
-    def voice(self, start: float = 0.0, keep: int = 0) -> Voice:
+    def voice(self, start: float = 0.0) -> Voice:
         """A voice for this session's student, heard from ``start`` seconds on."""
-        rows = keep * math.ceil(LATER * LONGEST / NOMINAL)
+        rows = math.ceil(self._keep * FPS) + 2 * LATER if self._keep else 0  # a chunk is reached over at either end
         return Voice(self.family.audio, self.family.student, self.family.text, start, rows)
 
     @property
@@ -129,6 +129,10 @@ class LipSyncSession:
         self.voices[speaker].finish(frames)
         return self._hear()
 
+    def ready(self) -> list[Output]:
+        """Frames that were finished since the last call of any kind."""
+        return self._hear() + _outputs(self._executor.ready())
+
     def finish(self) -> list[Output]:
         """No frame follows: the frames that are left.
 
@@ -152,7 +156,7 @@ class LipSyncSession:
 
     def begin_speech(self, time: float, speaker: int = 0) -> Voice:
         """From ``time`` on a speaker says something new: runs that begin from now on hear what is pushed next."""
-        self.voices[speaker] = self.voice(time, self._keep)
+        self.voices[speaker] = self.voice(time)
         return self.voices[speaker]
 
     def interrupt(self, shown: int, speaker: int = 0) -> tuple[int, float]:
@@ -174,7 +178,7 @@ class LipSyncSession:
         finished = _outputs(self._executor.finish())
         again = [chunk for chunk in self._recent if chunk.outputs[0].number > shown]
         if len(again) == len(self._recent) and again and again[0].outputs[0].number:
-            raise ValueError(f"frame {shown} is out of reach: the session keeps {self._keep} chunks")
+            raise ValueError(f"frame {shown} is out of reach: the session keeps {self._keep:g} s")
         for _ in again:
             rewind(self._recent.pop())
         self._deaf.extendleft(reversed(again))
@@ -189,13 +193,25 @@ class LipSyncSession:
         done, self._held = self._held, []
         while self._deaf and all(lane.run.voice.heard(lane.times) for lane in self._deaf[0].lanes):
             chunk = self._deaf.popleft()
-            self._recent.append(chunk)
+            if self._keep:
+                self._remember(chunk)
             done += _outputs(self._executor.submit(chunk))
         return done
+
+    def _remember(self, chunk: Chunk) -> None:
+        """Keep a chunk and those before it that an interruption may go back to; states of older ones are let go."""
+        self._recent.append(chunk)
+        while len(self._recent) > 1 and _end(self._recent[0]) < _end(chunk) - self._keep:
+            self._recent.popleft()
 
     def _new_run(self, time: float, rank: int, speaker: int) -> Run:
         key = NoiseKey(self.seed, frame_at(time), rank)
         return Run.start(self.family, key, self.voices[min(speaker, len(self.voices) - 1)])
+
+
+def _end(chunk: Chunk) -> float:
+    """When its last frame is shown."""
+    return chunk.outputs[-1].frame.time
 
 
 def _outputs(chunks: Sequence[Chunk]) -> list[Output]:

@@ -6,9 +6,6 @@ import argparse
 import sys
 from pathlib import Path
 
-import torch
-
-from ..errors import InputError
 from .common import (
     Bar,
     add,
@@ -20,13 +17,12 @@ from .common import (
     seed_choice,
     window_choice,
 )
+from .models import add_models, load_family
 
 DRAWN_FACES_ONLY = (
     "note: the tiny model was trained on drawn faces; on a camera recording it shows that everything works, "
     "not how good lip sync looks. Use the released 14B student for that (see the README)."
 )
-
-DTYPES = {"auto": None, "bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
 
 
 def add_commands(commands) -> None:
@@ -35,18 +31,7 @@ def add_commands(commands) -> None:
     sync.add_argument("video", help="video file with one talking face")
     sync.add_argument("audio", help="speech: an audio file, or a video file with sound")
     sync.add_argument("-o", "--out", type=Path, required=True, help="result: .mp4, .mov or .mkv")
-    sync.add_argument("--model", default="tiny", help="tiny, or a student file (default: tiny)")
-    sync.add_argument("--codec", metavar="FILE", help="Wan 2.1 VAE, for a released student")
-    sync.add_argument("--decoder", metavar="FILE", help="TAEW 2.1 or another VAE to decode with (default: the codec)")
-    sync.add_argument("--audio-encoder", metavar="FILE", help="wav2vec2-base-960h, for a released student")
-    sync.add_argument("--text-embeds", metavar="FILE", help="UMT5 embedding of the prompt, for a released student")
-    sync.add_argument(
-        "--audio-window",
-        type=float,
-        metavar="SECONDS",
-        help="encode this much sound at once, for long recordings (default: everything)",
-    )
-    sync.add_argument("--dtype", choices=DTYPES, default="auto", help="of the released models (default: the file's)")
+    add_models(sync)
     sync.add_argument("--seed", type=int, default=42, help="seed of the noise (default: 42)")
     add_device(sync)
     add_face(sync)
@@ -138,34 +123,3 @@ def command_sync(arguments: argparse.Namespace) -> None:
     print(f"{result.fps:.1f} frames per second, first frame after {result.first_frame_seconds:.2f} s")
     if arguments.model == "tiny":
         print(DRAWN_FACES_ONLY, file=sys.stderr)
-
-
-def load_family(arguments: argparse.Namespace, device: torch.device):
-    """The models that the options of ``sync`` name."""
-    from ..stream.family import Family
-    from ..tiny import family
-
-    parts = {
-        "--codec": arguments.codec,
-        "--audio-encoder": arguments.audio_encoder,
-        "--text-embeds": arguments.text_embeds,
-    }
-    if not any(parts.values()):
-        released = {
-            "--decoder": arguments.decoder,
-            "--audio-window": arguments.audio_window,
-            "--dtype": DTYPES[arguments.dtype],
-        }
-        if unused := [option for option, value in released.items() if value is not None]:
-            raise InputError(f"The tiny model takes no {' and no '.join(unused)}; these are for a released student.")
-        return family.tiny_family(device, None if arguments.model == "tiny" else arguments.model)
-    if missing := [option for option, path in parts.items() if path is None]:
-        raise InputError(f"A released student also needs {' and '.join(missing)}; give these files too.")
-    return Family.from_files(
-        arguments.model,
-        *parts.values(),
-        arguments.decoder,
-        device=device,
-        dtype=DTYPES[arguments.dtype],
-        audio_window=arguments.audio_window,
-    )

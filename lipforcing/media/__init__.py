@@ -4,7 +4,7 @@ from .audio import Audio, AudioSource, read_audio, read_mono16k
 from .colour import Colour
 from .duration import DurationPolicy, Plan, frames_before
 from .encoding import CodecChoice, Encoding, PictureFormat, encoding_for
-from .extend import extended_frames, frame_order
+from .extend import endless_frames, extended_frames, frame_order
 from .info import VideoInfo, probe
 from .memory import MemoryReader
 from .picture import DecodedPicture, ImagePicture, Patch, Picture
@@ -34,6 +34,7 @@ __all__ = [
     "check_output",
     "clock_frames",
     "encoding_for",
+    "endless_frames",
     "extended_frames",
     "frame_order",
     "frames_before",

@@ -31,6 +31,10 @@ class Executor(Protocol):
         """
         ...
 
+    def ready(self) -> list[Chunk]:
+        """Chunks that are finished by now; raises as ``submit`` does."""
+        ...
+
     def finish(self) -> list[Chunk]:
         """Wait for all chunks under way; gives them. More may be submitted afterwards."""
         ...
@@ -53,6 +57,9 @@ class InOrder:
                 with self._meter.stage(name):
                     stage(chunk)
         return [chunk]
+
+    def ready(self) -> list[Chunk]:
+        return []
 
     def finish(self) -> list[Chunk]:
         return []
@@ -96,6 +103,9 @@ class Overlapped:
     def submit(self, chunk: Chunk) -> list[Chunk]:
         self._put(0, (chunk, None))
         self._under_way += 1
+        return self._finished(wait=False)
+
+    def ready(self) -> list[Chunk]:
         return self._finished(wait=False)
 
     def finish(self) -> list[Chunk]:

@@ -334,7 +334,7 @@ def test_places_that_cannot_be_written(tmp_path):
 
 @pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="needs a folder that even root cannot write to")
 def test_unwritable_folder():
-    with pytest.raises(InputError, match="cannot be written .* in /proc, or choose"):
+    with pytest.raises(InputError, match=r"cannot be written .* in /proc, or choose"):
         VideoWriter("/proc/a.mp4", 32, 16, Fraction(25))
 
 
