@@ -124,3 +124,20 @@ def test_published_sizes(golden_json):
         # What no shape shows (docs/model.md, Sizes).
         assert (config.eps, config.text_len) == (1e-6, 512)
         assert list(config.audio_blocks) == list(range(2, config.num_layers // 2 + 1))
+
+
+@pytest.mark.parametrize(
+    "suffixes, kinds",
+    [
+        (("lora_down.weight", "lora_up.weight", "alpha", "diff_b"), "diff_b, lora_down, lora_up"),
+        (("diff",), "diff"),
+        (("hada_w1_a", "hada_w1_b", "hada_w2_a", "hada_w2_b", "alpha"), "hada_w1, hada_w2"),
+        (("lokr_w1", "lokr_w2_a", "lokr_w2_b"), "lokr_w1, lokr_w2"),
+        (("lora_A.weight", "lora_B.weight", "dora_scale"), "dora_scale"),
+        (("lora_A.weight", "lora_B.weight", "diff_b"), "diff_b"),
+    ],
+)
+@pytest.mark.parametrize("layer, model", [("blocks.0.self_attn.q", "Wan"), ("double_blocks.0.qkv", "another model")])
+def test_other_adapters_are_no_models(suffixes, kinds, layer, model):
+    identity = identify(Held({f"{layer}.{suffix}": torch.zeros(4, 4) for suffix in suffixes}))
+    assert identity.kind is Kind.UNKNOWN and identity.found.startswith(f"a LoRA for {model} with {kinds} (")
