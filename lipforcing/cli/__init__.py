@@ -41,7 +41,7 @@ def main(argv: list[str] | None = None) -> int:
             print(f"lipforcing: {error}", file=sys.stderr)
             return 2
         except KeyboardInterrupt as stop:
-            print(f"lipforcing: cancelled, {stop or 'nothing was written'}", file=sys.stderr)
+            print(f"lipforcing: cancelled, {str(stop) or 'nothing was written'}", file=sys.stderr)
             return 130
     return 0
 

@@ -219,6 +219,9 @@ class AudioSource(Recording):
         times = self._times
         clock = SoundClock(times.sound_shifts, times.jumps, times.reach + _BROKEN_SECONDS)
         for frame, following in with_next(self._frames()):
+            if frame is None:
+                clock.lose_place()
+                continue
             moved = clock.moved(self._seconds(frame), self._seconds(following), position / self.sample_rate)
             gap = round(moved * self.sample_rate)
             for start in range(0, gap, self.sample_rate):  # by the second: a gap may last for hours
@@ -234,14 +237,13 @@ class AudioSource(Recording):
         """When a frame is heard, by its own timestamp."""
         return None if frame is None or frame.pts is None else float(frame.pts * frame.time_base) - self.origin
 
-    def _frames(self) -> Iterator[av.AudioFrame]:
+    def _frames(self) -> Iterator[av.AudioFrame | None]:
         damaged = 0
         with open_media(self.source) as container:
             for frame in _decoded(container, audio_stream(container)):
                 damaged += frame is None
                 self.damaged = max(self.damaged, damaged)
-                if frame is not None:
-                    yield frame
+                yield frame
 
     def _floats(self, frame: av.AudioFrame) -> torch.Tensor:
         if (frame.sample_rate, frame.layout.nb_channels) != (self.sample_rate, self.channels):
@@ -318,4 +320,4 @@ def _decoded(container: av.container.InputContainer, stream: av.AudioStream) -> 
                 continue
             yield from (frame for frame in frames if frame.samples)
     except av.error.FFmpegError:
-        return  # the file ends in the middle of something
+        yield None  # the file ends in the middle of something

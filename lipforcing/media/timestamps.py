@@ -125,6 +125,10 @@ class SoundClock:
         self._before: float | None = None
         self._settled = False
 
+    def lose_place(self) -> None:
+        """Something is missing: what comes next is put in place by its timestamp, however small the gap."""
+        self._settled = False
+
     def moved(self, time: float | None, following: float | None, expected: float) -> float:
         """Seconds by which the next frame lies behind where it would go on, or before it if less than 0.
 
