@@ -80,7 +80,7 @@ class LipForcingConditioning(io.ComfyNode):
 
 
 def crops_of(frames, track: TrackedVideo, size: int, device):
-    """Aligned crops of a tracked video for the bidirectional teacher, [9 or 12, 3, size, size] in [-1, 1] at a time.
+    """Aligned crops of a tracked video for the bidirectional teacher, uint8 [9 or 12, 3, size, size] at a time.
 
     The teacher knows no runs: the frames that show a face follow each other, and the last one fills its piece.
     """

@@ -62,7 +62,7 @@ def difference_map(before: torch.Tensor, after: torch.Tensor, matrices: torch.Te
 def _crops(frames: torch.Tensor, matrices: torch.Tensor) -> torch.Tensor:
     """Crops [T, 560, 420, 3] of frames uint8 [T, H, W, 3], in grey levels from the middle."""
     region = face_region([ImagePicture(frame) for frame in frames], matrices)
-    return crop_faces(region, matrices, CROP_SIZE, tuple(frames.shape[1:3])).mul(127.5).movedim(1, -1)
+    return crop_faces(region, matrices, CROP_SIZE, tuple(frames.shape[1:3])).float().sub(127.5).movedim(1, -1)
 
 
 def log_map(difference: torch.Tensor) -> torch.Tensor:

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .align import CROP_SIZE, full_frame_matrix
-from .warp import bounds, compose, invert, resize, resize_matrix, sample, shift_matrix, transform
+from .warp import bounds, compose, invert, resize_bytes, resize_matrix, sample, shift_matrix, transform
 
 FILL = 127 / 255  # grey outside the picture, as in training
 
@@ -70,9 +70,9 @@ def crop_faces(region: Region, matrices: Tensor, size: tuple[int, int], picture_
     """Warp every face into the crop and stretch it to what the network sees.
 
     The warp to 420 x 560 is bilinear, as in training, with grey 127 outside of the picture; pictures of much higher
-    resolution are averaged down first. The stretch to ``size`` is bicubic and antialiased. Footage that is a crop
-    already (``align.full_frame_matrix``) is resized in one step, since the detour over 420 columns would cost
-    resolution.
+    resolution are averaged down first. The stretch to ``size`` is bicubic and antialiased. Both results have 8 bits, as
+    in training. Footage that is a crop already (``align.full_frame_matrix``) is resized in one step, since the detour
+    over 420 columns would cost resolution.
 
     Args:
         region: of T pictures (``face_region``).
@@ -81,13 +81,16 @@ def crop_faces(region: Region, matrices: Tensor, size: tuple[int, int], picture_
         picture_size: (H, W) of the pictures.
 
     Returns:
-        float32 [T, 3, *size] in [-1, 1]; column x of the crop is column (x + 0.5) size[1] / 420 - 0.5 of the result.
+        uint8 [T, 3, *size]; column x of the crop is column (x + 0.5) size[1] / 420 - 0.5 of the result.
     """
     if torch.equal(matrices, full_frame_matrix(*picture_size).expand_as(matrices)):
-        crops = region.pixels
-    else:
-        crops = _warp(region, matrices)
-    return resize(crops, size).mul(2).sub(1).clamp(-1, 1)
+        return resize_bytes(region.pixels, size)
+    return resize_bytes(_warp(region, matrices), size)
+
+
+def as_input(crops: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
+    """Crops of 8 bits as the networks take them, in [-1, 1]."""
+    return crops.float().div_(127.5).sub_(1).to(dtype)
 
 
 def _warp(region: Region, matrices: Tensor) -> Tensor:
@@ -101,7 +104,7 @@ def _warp(region: Region, matrices: Tensor) -> Tensor:
         # Bilinear sampling would skip pixels and alias.
         pixels = F.avg_pool2d(pixels, step, ceil_mode=True)
         to_pixels = compose(resize_matrix((step, step), (1, 1)), to_pixels)
-    return sample(pixels, to_pixels, CROP_SIZE) + FILL
+    return sample(pixels, to_pixels, CROP_SIZE).add_(FILL)
 
 
 def _stride(matrices: Tensor) -> int:

@@ -18,11 +18,12 @@ from torch import Tensor
 from ..timeline import FPS
 from .align import CROP_SIZE
 from .mask import GRID, blend_mask, colour_ring
-from .warp import bounds, compose, invert, resize, resize_matrix, sample, shift_matrix, transform
+from .warp import bounds, compose, invert, resize_bytes, resize_matrix, sample, shift_matrix, transform
 
 MAX_GAIN = 1.25  # contrast correction stays within 1 / MAX_GAIN .. MAX_GAIN
 BORDER = 2  # pixels next to the picture's border that stay the source's
 PRIOR = 12 / 255  # contrast in the ring below which its evidence about contrast counts little
+STEP = 2  # every so many rows and columns say enough about colours
 MEMORY = 1.0  # seconds over which colours are fitted: a hand that crosses the ring must not tint the mouth
 
 
@@ -65,15 +66,24 @@ class ColourMatch:
         return other
 
     def __call__(self, generated: Tensor, source: Tensor, ring: Tensor, times: Sequence[float]) -> Tensor:
-        """``generated`` [T, 3, h, w] with its colours corrected; ``source`` alike, ``ring`` [T, 1, h, w], seconds."""
-        total = ring.sum((-1, -2))
+        """Correct colours in place.
+
+        Args:
+            generated: [T, 3, h, w], returned.
+            source: the pictures there, alike.
+            ring: [T, 1, h, w], how much a pixel says.
+            times: of the pictures in seconds.
+        """
+        generated_some, source_some, ring = (some[..., ::STEP, ::STEP] for some in (generated, source, ring))
+        weights, total = ring.flatten(1)[..., None], ring.sum((-1, -2))
+        seen, there = generated_some.flatten(2), source_some.flatten(2)
 
         def mean(values: Tensor) -> Tensor:
-            return (values * ring).sum((-1, -2)) / total.clamp(min=1)
+            return (values @ weights)[..., 0] / total.clamp(min=1)
 
-        generated_mean, source_mean = mean(generated), mean(source)
-        deviation = generated - generated_mean[..., None, None]
-        covariance = mean(deviation * (source - source_mean[..., None, None]))
+        generated_mean, source_mean = mean(seen), mean(there)
+        deviation = seen - generated_mean[..., None]
+        covariance = mean(deviation * (there - source_mean[..., None]))
         variance = mean(deviation.square())
         known = (total >= 1).expand_as(variance).to(variance)  # elsewhere the ring lies outside of the picture
         now = torch.stack((known, generated_mean, source_mean, variance, covariance), dim=1) * known[:, None]
@@ -87,7 +97,7 @@ class ColourMatch:
         moments = (sums[:, 1:] / sums[:, :1].clamp(min=1e-6))[..., None, None]
         generated_mean, source_mean, variance, covariance = moments.unbind(1)
         gain = ((covariance + PRIOR**2) / (variance + PRIOR**2)).clamp(1 / MAX_GAIN, MAX_GAIN)
-        return (generated - generated_mean) * gain + source_mean
+        return generated.sub_(generated_mean).mul_(gain).add_(source_mean)
 
 
 def paste(
@@ -127,7 +137,7 @@ def paste(
     if match is not None:
         pixels = match(pixels, source(rows, columns), ring, times)
     strength = torch.tensor(opacity, dtype=weight.dtype).to(faces.device)
-    return Patches(rows.start, columns.start, pixels.clamp(0, 1), weight * strength.view(-1, 1, 1, 1))
+    return Patches(rows.start, columns.start, pixels.clamp_(0, 1), weight * strength.view(-1, 1, 1, 1))
 
 
 def paste_weights(matrices: Tensor, opacity: Sequence[float], picture_size: tuple[int, int]) -> Tensor:
@@ -153,7 +163,7 @@ def _warp_faces(faces: Tensor, crop_to_window: Tensor, size: tuple[int, int]) ->
     """Faces [T, 3, S, S] in [-1, 1] to the window: [T, 3, *size] in [0, 1]."""
     scale = crop_to_window[..., :2].norm(dim=-2).median(0).values  # window pixels per crop pixel along x and y
     fitted = tuple(max(1, round(n * float(s))) for n, s in zip(CROP_SIZE, scale.flip(0)))
-    small = resize(faces.float(), fitted).add(1).mul(0.5)
+    small = resize_bytes(faces.float().add(1).div_(2), fitted).float().div_(255)
     return sample(small, compose(resize_matrix(CROP_SIZE, fitted), invert(crop_to_window)), size, "border")
 
 

@@ -66,7 +66,7 @@ class Lane:
         offset: tick of the chunk at which the lane starts, to go on to where the chunk ends, or would if it were full.
         first: first tick of the chunk that shows the run.
         times: of the lane's ticks in seconds.
-        crops: of ``places`` [N, 3, S, S] in [-1, 1].
+        crops: of ``places``, uint8 [N, 3, S, S].
         conditioning: of the lane's 3 latent frames.
         latents: clean [1, 16, 3, h, w].
         faces: decoded crops at the lane's ticks [T, 3, S, S] in [-1, 1].

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..codecs.base import VideoCodec
 from ..errors import InputError
-from ..faces.crop import Region, crop_faces, face_region
+from ..faces.crop import Region, as_input, crop_faces, face_region
 from ..faces.mask import latent_mask, pixel_mask
 from ..faces.paste import Patches, paste
 from ..media import Patch
@@ -22,6 +22,8 @@ from ..timeline import CHUNK_LATENTS, TEMPORAL_FACTOR
 from .chunk import Chunk, Lane, Output, Place
 from .family import Family
 from .run import Run, past_of, split_past
+
+TOGETHER = 4  # pictures of 512 x 512 in float32 are below the 32 MB from which on memory is fetched anew every time
 
 Stage = Callable[[Chunk], None]
 
@@ -68,7 +70,7 @@ class Stages:
             if self._keep_states:
                 lane.before["encode"] = run.encoder.copy(), run.reference
             text = self._prompt()  # first: a host loads its models with the student
-            sequence, masked = run.encoder(masked_beside(lane.crops.to(self.family.dtype))).split(1)
+            sequence, masked = run.encoder(masked_beside(lane.crops, self.family.dtype)).split(1)
             lane.crops = None
             run.reference = sequence[:, :, :1] if run.reference is None else run.reference
             channels = planes(run.reference, self._mask, masked, sequence)
@@ -163,16 +165,19 @@ def rewind(chunk: Chunk) -> None:
 
 
 def crop_places(places: Sequence[Place], size: int, device: torch.device | str) -> Tensor:
-    """Aligned crops [N, 3, size, size] in [-1, 1]; every place is looked at once, however often it is repeated."""
-    distinct = list(dict.fromkeys(places))
-    pictures = [place.frame.picture for place in distinct]
-    matrices = torch.stack([place.matrix for place in distinct])
+    """Aligned crops uint8 [N, 3, size, size]; every place is looked at once, however often it is repeated."""
+    numbers = {place: number for number, place in enumerate(dict.fromkeys(places))}
+    crops = torch.cat([_crop(group, size, device) for group in _groups([*numbers], device)])
+    return crops if len(numbers) == len(places) else crops[[numbers[place] for place in places]]
+
+
+def _crop(places: Sequence[Place], size: int, device: torch.device | str) -> Tensor:
+    pictures = [place.frame.picture for place in places]
+    matrices = torch.stack([place.matrix for place in places])
     region = face_region(pictures, matrices, device)
-    for number, place in enumerate(distinct):
+    for number, place in enumerate(places):
         place.region = region, number
-    crops = crop_faces(region, matrices, (size, size), (pictures[0].height, pictures[0].width))
-    numbers = {place: number for number, place in enumerate(distinct)}
-    return crops[[numbers[place] for place in places]]
+    return crop_faces(region, matrices, (size, size), (pictures[0].height, pictures[0].width))
 
 
 def paste_faces(chunk: Chunk) -> None:
@@ -181,7 +186,8 @@ def paste_faces(chunk: Chunk) -> None:
     for lane in chunk.lanes:
         shown = [output for output in chunk.outputs if output.high >= lane.first and lane.run in output.places]
         for output, patch in zip(shown, _lane_patches(lane, shown)):
-            patches.setdefault(output, []).append(patch)
+            if patch is not None:
+                patches.setdefault(output, []).append(patch)
         lane.run.last_face = lane.faces[-1]
     for output in chunk.outputs:
         mine = patches.get(output)
@@ -189,13 +195,17 @@ def paste_faces(chunk: Chunk) -> None:
         output.picture = output.frame.picture.patched(mine) if mine else output.frame.picture
 
 
-def _lane_patches(lane: Lane, outputs: list[Output]) -> Iterable[Patch]:
-    """What a lane lays over the pictures of outputs; nothing where all of them lie outside."""
-    if not outputs:
-        return []
+def _lane_patches(lane: Lane, outputs: list[Output]) -> Iterable[Patch | None]:
+    """What a lane lays over the pictures of outputs; None where all of a group lies outside."""
+    for group in _groups(outputs, lane.faces.device):
+        patches = _paste(lane, group)
+        yield from [None] * len(group) if patches is None else _one_by_one(patches.cpu())
+
+
+def _paste(lane: Lane, outputs: list[Output]) -> Patches | None:
     places = [output.places[lane.run] for output in outputs]
     faces = torch.stack([_mouth(lane, output) for output in outputs])
-    if not faces.isfinite().all():
+    if not faces.sum().isfinite():
         raise InputError(
             "The student generated pixels that are not numbers; its weights, or the precision they run in, are broken: "
             "load the file again, or choose bf16 or fp32."
@@ -212,26 +222,36 @@ def _lane_patches(lane: Lane, outputs: list[Output]) -> Iterable[Patch]:
     )
     for place in places:
         place.region = None
-    return [] if patches is None else _one_by_one(patches.cpu())
+    return patches
 
 
-def masked_beside(crops: Tensor) -> Tensor:
-    """Both driving videos [2, 3, T, S, S] of crops [T, 3, S, S]: as they are, and with the mouth greyed out."""
-    video = crops.transpose(0, 1)
-    mouth = pixel_mask(*crops.shape[-2:]).to(crops.device)
-    return torch.stack((video, video.masked_fill(mouth, 0.0)))
+def _groups(items: Sequence, device: torch.device | str) -> Iterable[Sequence]:
+    """Items that are worked on together: all on a GPU, a few on a CPU, where larger results cost more than calls."""
+    size = TOGETHER if torch.device(device).type == "cpu" else max(1, len(items))
+    return (items[start : start + size] for start in range(0, len(items), size))
 
 
-def driving_latents(codec: VideoCodec, pieces: Iterable[Tensor]) -> Iterable[tuple[Tensor, Tensor]]:
+def masked_beside(crops: Tensor, dtype: torch.dtype) -> Tensor:
+    """Both driving videos [2, 3, T, S, S] of crops uint8 [T, 3, S, S]: as they are, and with the mouth greyed out."""
+    video = as_input(crops, dtype).transpose(0, 1)
+    both = torch.stack((video, video))
+    both[1].masked_fill_(pixel_mask(*crops.shape[-2:]).to(crops.device), 0.0)
+    return both
+
+
+def driving_latents(
+    codec: VideoCodec, pieces: Iterable[Tensor], dtype: torch.dtype = torch.float32
+) -> Iterable[tuple[Tensor, Tensor]]:
     """Latents of a whole clip for the bidirectional network: of the clip, and of the clip without its mouth.
 
     Args:
         codec: encodes.
-        pieces: crops [T, 3, S, S] in [-1, 1], T = 1 + 4k in the first, 4k later.
+        pieces: crops uint8 [T, 3, S, S], T = 1 + 4k in the first, 4k later.
+        dtype: of the codec.
     """
     encoder = codec.encode_stream()
     for piece in _ahead(pieces, codec.look_ahead):
-        sequence, masked = encoder(masked_beside(piece)).split(1)
+        sequence, masked = encoder(masked_beside(piece, dtype)).split(1)
         yield sequence, masked
 
 

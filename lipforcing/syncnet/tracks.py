@@ -159,8 +159,7 @@ def aligned_crop(frame: torch.Tensor, square: torch.Tensor, size: int) -> torch.
     half = s * BOX_SIZE[0] / BOX_SIZE[1]
     matrix = box_matrix(x - half, y - s, x + half, y + s)[None]
     region = face_region([ImagePicture(frame)], matrix)
-    crop = crop_faces(region, matrix, (size, size), frame.shape[:2])[0]
-    return crop.add(1).mul(127.5).round().to(torch.uint8).permute(1, 2, 0)
+    return crop_faces(region, matrix, (size, size), frame.shape[:2])[0].permute(1, 2, 0)
 
 
 def whole_crop(frame: torch.Tensor, size: int) -> torch.Tensor:

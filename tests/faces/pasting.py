@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from lipforcing.faces.crop import crop_faces, face_region
+from lipforcing.faces.crop import as_input, crop_faces, face_region
 from lipforcing.faces.paste import ColourMatch, paste, paste_weights
 from lipforcing.media import ImagePicture, Patch
 
@@ -17,9 +17,9 @@ def pictures_of(frames: Tensor) -> list[ImagePicture]:
 
 
 def crops_of(frames: Tensor, matrices: Tensor, size: tuple[int, int] = (512, 512)) -> Tensor:
-    """Crops [T, 3, *size] of frames uint8 [T, H, W, 3]."""
+    """Crops [T, 3, *size] in [-1, 1] of frames uint8 [T, H, W, 3]."""
     region = face_region(pictures_of(frames), matrices)
-    return crop_faces(region, matrices, size, tuple(frames.shape[1:3]))
+    return as_input(crop_faces(region, matrices, size, tuple(frames.shape[1:3])))
 
 
 def pasted(
