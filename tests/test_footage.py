@@ -752,18 +752,26 @@ def test_what_cannot_be_is_one_sentence(name, sync, tmp_path):
     assert ran.code == 2 and said in ran.said
 
 
-@pytest.mark.parametrize(
-    "name", ["talk:1.mkv", "take%d.mkv", "n" * 249 + ".mkv", "你好 (1) #2 'x'.mkv", "-.mkv", "a?b.mkv"]
-)
+@pytest.mark.parametrize("name", ["talk:1.mkv", "take%d.mkv", "n" * 249 + ".mkv", "你好 (1) #2 'x'.mkv", "a?b.mkv"])
 def test_names_are_only_names(name, sync, tmp_path, monkeypatch):
     """Of the video and of the result, absolute and from within the folder."""
     video = film(tmp_path / "film.mkv").rename(tmp_path / name)
     audio = speech(tmp_path)
     (tmp_path / "results").mkdir()
     assert main(["sync", str(video), str(audio), "-o", str(tmp_path / "results" / name), "--face", "full"]) == 0
-    monkeypatch.chdir(tmp_path)
-    assert main(["sync", f"./{name}", "speech.wav", "-o", f"results/{name}", "--face", "full"]) == 0
-    assert os.listdir("results") == [name] and len(list(VideoReader(Path("results") / name))) == 8
+    monkeypatch.chdir(tmp_path / "results")
+    os.rename(tmp_path / "speech.wav", "s:1.wav")
+    assert main(["sync", name, "s:1.wav", "-o", f"2{name[1:]}", "--face", "full"]) == 0
+    assert sorted(os.listdir()) == sorted((name, "s:1.wav", f"2{name[1:]}"))
+    assert [len(list(VideoReader(one))) for one in (name, f"2{name[1:]}")] == [8, 8]
+
+
+@pytest.mark.parametrize("name", ["take%d.png", "take?.png", "take*.png", "take[1].png"])
+def test_a_picture_is_one_file_whatever_its_name(name, sync, tmp_path):
+    """And no pattern for a series that lies beside it."""
+    Image.fromarray(drawn(9)).save(tmp_path / "take1.png")
+    ran = sync(still(tmp_path / name), speech(tmp_path))
+    assert ran.code == 0 and ran.numbers == [5] * 8
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a disk that is always full")
