@@ -625,11 +625,11 @@ def with_faces(*faces: tuple[tuple[int, int, int], int], shot: int = 0) -> np.nd
     return image
 
 
-def follow(tmp_path, family, images, rate=25, colours=(PINK,)):
+def follow(tmp_path, family, images, rate=25, colours=(PINK,), keep_partial=False):
     """A run with a detector that sees colours; gives its result, its frames, and where each is not the source's."""
     video = film(tmp_path / "in.mkv", images, rate=rate, codec="ffv1", pixels="bgr0")
     wave = AudioSource(wav(tmp_path, tone(len(images) / rate, 16_000)))
-    options = SyncOptions(lossless=True, overlapped=False)
+    options = SyncOptions(lossless=True, overlapped=False, keep_partial=keep_partial)
     with VideoReader(video) as reader:
         result = sync_file(family, reader, wave, tmp_path / "out.mkv", DetectingFollower(Marked(*colours)), options)
         source = [frame.image for frame in reader]
@@ -675,9 +675,10 @@ def test_a_cut_at_every_parity_keeps_the_mouths_apart(rate, cut, tmp_path, famil
     assert not torch.equal(first[cut], ends[cut]) and not torch.equal(first[0], begins[0])
 
 
-def test_without_any_face_there_is_one_sentence_and_no_file(tmp_path, family):
+@pytest.mark.parametrize("keep", [False, True])
+def test_without_any_face_there_is_one_sentence_and_no_file(keep, tmp_path, family):
     with pytest.raises(InputError, match="No face was found"):
-        follow(tmp_path, family, [with_faces() for _ in range(14)])
+        follow(tmp_path, family, [with_faces() for _ in range(40)], keep_partial=keep)
     assert not (tmp_path / "out.mkv").exists()
 
 
