@@ -64,9 +64,9 @@ def utterances(count: int) -> list[Utterance]:
 
 
 @torch.inference_mode()
-def dub(models: Family, clip: Utterance) -> Tensor:
+def dub(tiny: Family, clip: Utterance) -> Tensor:
     """Generated crops uint8 [T, S, S, 3]."""
-    faces, _ = sync_crops(models, clip.crops, clip.waveform, seed=1)
+    faces, _ = sync_crops(tiny, clip.crops, clip.waveform, seed=1)
     return ((faces + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1)
 
 

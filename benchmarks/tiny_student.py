@@ -20,16 +20,19 @@ import torch
 from tqdm import tqdm
 
 from lipforcing.evaluation import Evaluation, Options, compare, evaluate, summarise
-from lipforcing.evaluation.report import HEADER, PAIRED_HEADER, paired_table, table, to_markdown
+from lipforcing.evaluation.report import HEADER, PAIRED_HEADER, paired_table, table
 from lipforcing.faces.follow import FixedFollower
 from lipforcing.media import Audio, AudioSource, VideoReader, VideoWriter
 from lipforcing.pipeline import SyncOptions, sync_file
+from lipforcing.stream.family import Family
 from lipforcing.timeline import FPS, SAMPLE_RATE
 from lipforcing.tiny import family
 from lipforcing.tiny.faces import Identity, render, sample_head
 from lipforcing.tiny.measure import read_crops
 from lipforcing.tiny.meter import correlation
 from lipforcing.tiny.speech import utterance
+
+from .common import table as markdown
 
 PEOPLE, SPEECH = 66_000_000, 78_000_000  # seeds; the recipes use people and speech below 50_000_000
 FRAMES = 81  # as the published test sets
@@ -52,7 +55,7 @@ def draw_clip(out: Path, i: int) -> None:
                 writer.write(picture, n / FPS)
 
 
-def dub(out: Path, i: int, models) -> None:
+def dub(out: Path, i: int, student: Family) -> None:
     """Write clip ``i`` of ``results``, and its speed."""
     name = f"clip_{i:03d}.mkv"
     path = out / "results" / name
@@ -60,7 +63,7 @@ def dub(out: Path, i: int, models) -> None:
         return
     with VideoReader(out / "source" / name) as video:
         speech = AudioSource(out / "reference" / name)
-        result = sync_file(models, video, speech, path, FixedFollower(), SyncOptions(seed=i, lossless=True))
+        result = sync_file(student, video, speech, path, FixedFollower(), SyncOptions(seed=i, lossless=True))
     speed = {"fps": result.fps, "first_frame_seconds": result.first_frame_seconds}
     path.with_suffix(".json").write_text(json.dumps(speed))
 
@@ -89,18 +92,18 @@ def main() -> None:
         (out / folder).mkdir(parents=True, exist_ok=True)
     for i in tqdm(clips, desc="drawing"):
         draw_clip(out, i)
-    models = family.tiny_family(arguments.device)
+    student = family.tiny_family(arguments.device)
     for i in tqdm(clips, desc="dubbing"):
-        dub(out, i, models)
+        dub(out, i, student)
     options = Options(family.load("syncnet"), "full")
     figures: dict[str, Evaluation] = {}
     for folder in ("results", "source"):
         figures[folder] = evaluate(out / folder, out / "reference", options)
-        print(f"\n{folder}\n\n{to_markdown(HEADER, table(figures[folder]))}")
+        print(f"\n{folder}\n\n{markdown(HEADER, table(figures[folder]))}")
         agreement = summarise(openings_agree(out, folder, arguments.clips))
         print(f"\ncorrelation of mouth openings: {agreement}")
     differences = compare(figures["results"], figures["source"])
-    print(f"\nresults less source\n\n{to_markdown(PAIRED_HEADER, paired_table(differences))}")
+    print(f"\nresults less source\n\n{markdown(PAIRED_HEADER, paired_table(differences))}")
     plain = {folder: one.to_dict() for folder, one in figures.items()}
     (out / "evaluation.json").write_text(json.dumps(plain, indent=1))
 

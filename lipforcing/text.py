@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from .checkpoints import Checkpoint, Kind, load_into, open_checkpoint, write_weights
 from .checkpoints.configs import OwnMetadata
 from .checkpoints.load import check_complete
-from .checkpoints.sources import Held, Renamed, TensorSource
+from .checkpoints.sources import InMemory, Renamed, TensorSource
 from .checkpoints.umt5 import EMBEDDING, UMT5Size
 from .errors import InputError
 
@@ -77,7 +77,7 @@ def write_embedding(embedding: Tensor, out: str | Path, prompt: str = "") -> Pat
         InputError: ``out`` cannot be written.
     """
     about = OwnMetadata(Kind.TEXT_EMBEDDING.value, rest={"prompt": prompt})
-    return write_weights(Held({NAME: embedding}), Path(out), own=about)
+    return write_weights(InMemory({NAME: embedding}), Path(out), own=about)
 
 
 def tidy(prompt: str) -> str:

@@ -43,24 +43,19 @@ def chunk_frames_span(chunk: int) -> tuple[int, int]:
     return latent_frames_span(first)[0], latent_frames_span(end - 1)[1]
 
 
-def chunks_for_frames(frames: int) -> int:
-    """Smallest number of chunks that covers ``frames`` video frames."""
-    return -(-(frames + 3) // (TEMPORAL_FACTOR * CHUNK_LATENTS))
-
-
 def frames_for_chunks(chunks: int) -> int:
     """Number of video frames of ``chunks`` chunks: 9, 21, 33, ..."""
     return chunk_frames_span(chunks - 1)[1]
 
 
-def frames_for_samples(samples: int, sample_rate: int = SAMPLE_RATE) -> int:
+def frames_for_samples(samples: int) -> int:
     """Number of 25 fps frames needed to cover ``samples`` audio samples; a started frame counts as a whole one."""
-    return -(-samples * FPS // sample_rate)
+    return -(-samples // SAMPLES_PER_FRAME)
 
 
-def samples_for_frames(frames: int, sample_rate: int = SAMPLE_RATE) -> int:
-    """Number of audio samples that ``frames`` 25 fps frames last; a started sample counts as a whole one."""
-    return -(-frames * sample_rate // FPS)
+def samples_for_frames(frames: int) -> int:
+    """Number of audio samples that ``frames`` 25 fps frames last."""
+    return frames * SAMPLES_PER_FRAME
 
 
 def frame_at(seconds: float) -> int:

@@ -1,4 +1,4 @@
-"""From what is connected to a node to the engine's models."""
+"""From what is connected to a node to the engine's family."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 
 @contextlib.contextmanager
-def running_family(model, vae, decoder, positive, sigmas, listener: AudioEncoder | None = None) -> Iterator[Family]:
+def running_family(model, vae, decoder, positive, sigmas, audio: AudioEncoder | None = None) -> Iterator[Family]:
     """The engine's `Family` over the host's MODEL, VAE, VAE, CONDITIONING and SIGMAS.
 
     All may be None: model and codec then are those of the tiny family, `decoder` is the `vae`, the prompt none and the
-    schedule the student's own. Weights are loaded when first used. `listener`: the audio encoder, where one is needed.
+    schedule the student's own. Weights are loaded when first used. `audio`: the audio encoder, where one is needed.
 
     Raises:
         InputError: something that does not fit the student; names the input.
@@ -28,11 +28,11 @@ def running_family(model, vae, decoder, positive, sigmas, listener: AudioEncoder
     from ..lipforcing.sampling.schedules import check_schedule
     from ..lipforcing.stream.family import Family
     from ..lipforcing.tiny import family
-    from .host import codecs, models
+    from .host import codecs, patchers
 
     if model is None:
         model = tiny_student()
-    info = models.model_info(model, "a Lip Forcing student")
+    info = patchers.model_info(model, "a Lip Forcing student")
     tiny = info.crop_size == family.CROP_SIZE
     if vae is None:
         if not tiny:
@@ -45,12 +45,12 @@ def running_family(model, vae, decoder, positive, sigmas, listener: AudioEncoder
             needed = "Lip Forcing Tiny VAE" if tiny else "wan_2.1_vae.safetensors or taew2_1.safetensors"
             raise InputError(f"The {name} input does not fit the student {info.name}; connect {needed}.")
     schedule = info.sigmas if sigmas is None else check_schedule(sigmas.tolist(), "The sigmas input does not fit")
-    if listener is not None and listener.feature_dim != info.config.audio_dim:
+    if audio is not None and audio.feature_dim != info.config.audio_dim:
         needed = "nothing" if tiny else "wav2vec2-base-960h (Load Audio Encoder)"
         raise InputError(f"The audio_encoder input does not fit the student {info.name}; connect {needed}.")
-    with models.RunningStudent(model, {codec, decoder}) as student:
+    with patchers.RunningStudent(model, {codec, decoder}) as student:
         text = prompt_of(positive, info.config).to(student.device, student.dtype)
-        yield Family(student, codec, decoder, listener, text, info.crop_size, schedule)
+        yield Family(student, codec, decoder, audio, text, info.crop_size, schedule)
 
 
 def tiny_student():

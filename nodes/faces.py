@@ -170,7 +170,10 @@ class LipForcingComposite(io.ComfyNode):
             inputs=[
                 io.Image.Input(
                     "faces",
-                    tooltip="Generated faces at 25 per second: from the causal sampler, or the decoded teacher latent.",
+                    tooltip=(
+                        "Generated faces, one per tick of the model's clock: from the causal sampler, or the teacher's "
+                        "decoded latent."
+                    ),
                 ),
                 sockets.Track.Input("track", tooltip="The track that these faces were generated for."),
                 io.Audio.Input("audio", optional=True, tooltip="Sound track of the video, cut to its length."),

@@ -128,7 +128,7 @@ def load_transformer(path, weight_dtype: str, *, causal: bool, adapter: str | No
 
     Args:
         path: file of the student, of a merged teacher, or with `adapter` of plain Wan 2.1.
-        weight_dtype: see `host.models.load_model`.
+        weight_dtype: see `host.patchers.load_model`.
         causal: which of both.
         adapter: file that makes a teacher of plain Wan 2.1.
 
@@ -142,7 +142,7 @@ def load_transformer(path, weight_dtype: str, *, causal: bool, adapter: str | No
     from ..lipforcing.sampling.schedules import TWO_STEP
     from ..lipforcing.stream.family import RELEASED_CROP_SIZE
     from ..lipforcing.tiny import family
-    from .host import models
+    from .host import patchers
 
     # A teacher merged by others has a student's tensors and says nothing of itself.
     kinds = (Kind.STUDENT,) if causal else (Kind.TEACHER, Kind.STUDENT, Kind.WAN_BASE)
@@ -160,8 +160,8 @@ def load_transformer(path, weight_dtype: str, *, causal: bool, adapter: str | No
     config = checkpoint.config
     crop_size = family.CROP_SIZE if config == tiny() else RELEASED_CROP_SIZE
     sigmas = checkpoint.schedule or TWO_STEP
-    info = models.ModelInfo(config, crop_size, sigmas, checkpoint.file.label, causal)
-    return models.load_model(checkpoint, info, weight_dtype)
+    info = patchers.ModelInfo(config, crop_size, sigmas, checkpoint.file.label, causal)
+    return patchers.load_model(checkpoint, info, weight_dtype)
 
 
 class LipForcingTinyVAE(io.ComfyNode):

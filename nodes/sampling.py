@@ -54,11 +54,11 @@ class LipForcingConditioning(io.ComfyNode):
         from ..lipforcing.models.conditioning import planes
         from ..lipforcing.pipeline import clock_length
         from ..lipforcing.stream.stages import driving_latents
-        from ..lipforcing.timeline import latents_for_frames
-        from .host import codecs, models
+        from ..lipforcing.timeline import frames_for_latents, latents_for_frames
+        from .host import codecs, patchers
 
         codec = codecs.codec_of(vae)
-        models.load_together([codec.patcher])
+        patchers.load_together([codec.patcher])
         device = host.compute_device()
         progress, pieces = StepProgress(latents_for_frames(clock_length(track.plan))), []
         with track.frames() as frames, torch.inference_mode():
@@ -70,7 +70,7 @@ class LipForcingConditioning(io.ComfyNode):
         edge = codec.crop_size // codec.spatial_factor
         mask = latent_mask(edge, edge).to(reference)[None, None, None]
         channels = host.intermediate(planes(reference[:, :, :1], mask, masked, reference))
-        features = audio_features.rows(4 * reference.shape[2] - 3)[None].cpu()
+        features = audio_features.rows(frames_for_latents(reference.shape[2]))[None].cpu()
         latent = {"samples": torch.zeros_like(channels[:, : codec.latent_channels])}
         return io.NodeOutput(
             with_face(positive, channels, features),
@@ -193,7 +193,10 @@ class LipForcingCausalSampler(io.ComfyNode):
             ],
             outputs=[
                 io.Latent.Output("latent", tooltip="The generated latent; after a cut in the video it starts anew."),
-                io.Image.Output("faces", tooltip="The generated faces at 25 per second, for Lip Forcing Composite."),
+                io.Image.Output(
+                    "faces",
+                    tooltip="The generated faces, one per tick of the model's clock, for Lip Forcing Composite.",
+                ),
             ],
             hidden=[io.Hidden.unique_id],
             has_intermediate_output=True,

@@ -58,16 +58,16 @@ class LipForcingAudioEncode(io.ComfyNode):
         from ..lipforcing.pipeline import planned_rows
         from ..lipforcing.timeline import SAMPLE_RATE
 
-        listener, waveform = ear(audio_encoder, window_seconds), audio_of(audio).mono16k()
+        encoder, waveform = encoder_of(audio_encoder, window_seconds), audio_of(audio).mono16k()
         if track is None:
-            encoded = AudioFeatures.encode(listener, waveform)
+            encoded = AudioFeatures.encode(encoder, waveform)
         else:
-            rows = torch.cat(list(planned_rows(listener, waveform, track.plan)))
+            rows = torch.cat(list(planned_rows(encoder, waveform, track.plan)))
             encoded = AudioFeatures(rows, len(waveform) / SAMPLE_RATE)
         return io.NodeOutput(replace(encoded, features=host.intermediate(encoded.features)))
 
 
-def ear(audio_encoder, window_seconds: float = 0.0):
+def encoder_of(audio_encoder, window_seconds: float = 0.0):
     """The engine's audio encoder for an AUDIO_ENCODER, or that of the tiny family for None."""
     from ..lipforcing.audio.base import Window
     from ..lipforcing.audio.logmel import LogMelEncoder

@@ -63,14 +63,14 @@ class LipForcingSyncNetLoader(io.ComfyNode):
 
         from ..lipforcing.checkpoints import Kind, load_module
         from ..lipforcing.tiny import family
-        from .host import models
+        from .host import patchers
 
         if model_name == sockets.TINY:
             network = family.load("syncnet")
         else:
             file = model_file(model_name, SYNCNET_URL, FOLDER)
             network, _ = load_module(file, Kind.SYNCNET, dtype=torch.float32)  # distances of half precision are coarse
-        return io.NodeOutput(LoadedSyncNet(network, models.patcher_of(network)))
+        return io.NodeOutput(LoadedSyncNet(network, patchers.patcher_of(network)))
 
 
 class LipForcingSyncScore(io.ComfyNode):
@@ -119,11 +119,11 @@ class LipForcingSyncScore(io.ComfyNode):
         from ..lipforcing.syncnet.plot import plot_report
         from ..lipforcing.syncnet.video import clock_pictures, score_pictures
         from ..lipforcing.timeline import FPS
-        from .host import models
+        from .host import patchers
 
         waveform = audio_of(audio).mono16k()
         detector = YuNetDetector(detector_file(), device=host.compute_device()) if face == "auto" else None
-        models.load_together([syncnet.patcher])
+        patchers.load_together([syncnet.patcher])
         with open_reader(video, fps) as reader:
             passes = 2 if detector else 1
             progress = StepProgress(passes * round(reader.info.duration * FPS))

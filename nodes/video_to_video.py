@@ -6,7 +6,7 @@ from . import host, inputs
 from .engine import running_family
 from .node_api import io
 from .progress import FrameProgress
-from .speech import ear
+from .speech import encoder_of
 from .tracked import follower_for, open_reader
 from .values import audio_of
 
@@ -84,7 +84,7 @@ class LipForcingVideoToVideo(io.ComfyNode):
         sound = audio_of(audio)
         with (
             open_reader(video) as reader,
-            running_family(model, vae, decoder, positive, sigmas, ear(audio_encoder, window_seconds)) as family,
+            running_family(model, vae, decoder, positive, sigmas, encoder_of(audio_encoder, window_seconds)) as family,
         ):
             info = reader.info
             frames = info.frame_count or round(info.duration * info.frame_rate)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 import wave
@@ -131,26 +130,3 @@ def test_help_of_every_command(capsys):
 def test_runs_as_a_module():
     done = subprocess.run([sys.executable, "-m", "lipforcing", "--help"], capture_output=True, text=True)
     assert done.returncode == 0 and "demo" in done.stdout
-
-
-def test_inspect_tells_what_the_tiny_student_is(capsys):
-    assert main(["inspect", str(family.weights_path("student"))]) == 0
-    printed = capsys.readouterr().out
-    assert "a Lip Forcing student" in printed and "0.999, 0.769, 0" in printed
-    assert main(["inspect", str(family.weights_path("student")), "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["complete"] is True
-
-
-def test_converted_student_makes_the_same_video(tmp_path, capsys):
-    converted = tmp_path / "student.safetensors"
-    assert main(["convert", str(family.weights_path("student")), str(converted), "--dtype", "fp32"]) == 0
-    short = clip_of_speech(tmp_path / "short.wav", 0.3)
-    pictures = []
-    for name, model in (("a", "tiny"), ("b", str(converted))):
-        out = tmp_path / f"{name}.mkv"
-        assert main(["sync", CLIP, short, "-o", str(out), "--face", "full", "--lossless", "--model", model]) == 0
-        with VideoReader(out) as reader:
-            pictures.append(torch.stack([frame.image for frame in reader.frames()]))
-    # weights mapped from a file lie elsewhere in memory, and some kernels then round differently in the last bit
-    difference = (pictures[0].int() - pictures[1].int()).abs()
-    assert difference.max() <= 2 and difference.float().mean() < 0.01

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import argparse
 import re
 from pathlib import Path
 
 import pytest
+
+from lipforcing.cli import build_parser
 
 ROOT = Path(__file__).parent.parent
 ROOMS = ("lipforcing", "nodes", "tests", "benchmarks", "tools")
@@ -51,3 +54,34 @@ def test_named_files_exist(page):
     folders = r"`((?:lipforcing|nodes|js|tests|benchmarks|docs|workflows)/[\w./-]*)`"
     for path in re.findall(folders, page.read_text(encoding="utf-8")):
         assert (ROOT / path).exists(), f"{page.name}: {path}"
+
+
+def commands(page: Path) -> list[tuple[str, str]]:
+    """Every ``lipforcing COMMAND ...`` that a page shows, in a block or in backticks: the command and the rest."""
+    text = page.read_text(encoding="utf-8").replace("\\\n", " ")
+    shown = re.findall(r"^```bash\n(.*?)^```", text, flags=re.DOTALL | re.MULTILINE) + re.findall(r"`([^`\n]+)`", text)
+    found = re.finditer(r"(?:bin/|^|\| |-m )lipforcing ([a-z][\w-]*)([^|#\n]*)", "\n".join(shown), flags=re.MULTILINE)
+    return [(one[1], one[2]) for one in found]
+
+
+@pytest.mark.parametrize("page", [*PAGES, *sorted((ROOT / "js/docs").rglob("*.md"))], ids=lambda path: path.stem)
+def test_commands_and_their_options_exist(page):
+    (actions,) = (a for a in build_parser()._actions if isinstance(a, argparse._SubParsersAction))
+    for command, rest in commands(page):
+        assert command in actions.choices, f"{page.name}: lipforcing {command}"
+        known = actions.choices[command]._option_string_actions
+        for option in re.findall(r"(?<=\s)--?[a-z][\w-]*", rest):
+            assert option in known, f"{page.name}: lipforcing {command} {option}"
+
+
+def test_commands_are_found_and_each_is_shown_somewhere():
+    (actions,) = (a for a in build_parser()._actions if isinstance(a, argparse._SubParsersAction))
+    assert {command for page in PAGES for command, _ in commands(page)} == set(actions.choices)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
+def test_named_modules_exist(page):
+    """What is to be run with ``python -m``."""
+    for module in re.findall(r"python -m ((?:lipforcing|benchmarks|tools)[\w.]*)", page.read_text(encoding="utf-8")):
+        path = ROOT / module.replace(".", "/")
+        assert path.with_suffix(".py").is_file() or (path / "__main__.py").is_file(), f"{page.name}: {module}"

@@ -8,62 +8,19 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from lipforcing.checkpoints import Kind, inspect, load_text_embedding, open_checkpoint
-from lipforcing.checkpoints.umt5 import WAN_BLOCK, WAN_PARTS, official_umt5_name, umt5_size
-from lipforcing.cli import main
+from lipforcing.checkpoints import inspect
 from lipforcing.errors import InputError
 from lipforcing.text import TEXT_LEN, embed_text, find_tokenizer, tidy
 
-transformers = pytest.importorskip("transformers")
-WORDS = ("<pad>", "</s>", "<unk>", "a", "person", "talking", "&")
-PROMPT = "a person talking"
-TOKENS = [3, 4, 5, 1]
+from .checkpoints.samples import wan_names_of_umt5
+from .encoders import PROMPT, TOKENS, make_tokenizer, published_encoder
 
-
-def make_encoder(folder, vocabulary: int = len(WORDS)):
-    """A tiny random UMT5 as Hugging Face saves it; its relative distances matter."""
-    torch.manual_seed(0)
-    config = transformers.UMT5Config(
-        vocab_size=vocabulary, d_model=16, d_kv=6, d_ff=24, num_layers=3, num_heads=2, feed_forward_proj="gated-gelu"
-    )
-    encoder = transformers.UMT5EncoderModel(config).eval()
-    for name, tensor in encoder.named_parameters():
-        torch.nn.init.normal_(tensor, mean=1.0 if "norm" in name else 0.0, std=0.4)
-    encoder.save_pretrained(folder)
-    return encoder
-
-
-def make_tokenizer(folder) -> None:
-    from tokenizers import Tokenizer, models, pre_tokenizers, processors
-
-    tokenizer = Tokenizer(models.WordLevel({word: i for i, word in enumerate(WORDS)}, unk_token="<unk>"))
-    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    tokenizer.post_processor = processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])
-    wrapped = transformers.PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, pad_token="<pad>", eos_token="</s>", unk_token="<unk>"
-    )
-    wrapped.save_pretrained(folder)
+pytest.importorskip("transformers")
 
 
 @pytest.fixture(scope="module")
 def published(tmp_path_factory):
-    """Folder with ``text_encoder`` and ``tokenizer``, and the encoder itself."""
-    folder = tmp_path_factory.mktemp("umt5")
-    encoder = make_encoder(folder / "text_encoder")
-    make_tokenizer(folder / "tokenizer")
-    return folder, encoder
-
-
-def wan_names(tensors):
-    """The same tensors as Wan's own file names them."""
-    back = {official_umt5_name(part + "weight"): part + "weight" for part in ("token_embedding.", "norm.")}
-    for name in tensors:
-        for part, official in WAN_PARTS.items():
-            block = f"blocks.{name.split('.')[2]}." if name.startswith("encoder.block.") else None
-            if block and official.startswith("layer.") and f".{official}" in name:
-                rest = name.partition(f".{official}")[2]
-                back[name] = block + part + rest
-    return {back[name]: tensor for name, tensor in tensors.items()}
+    return published_encoder(tmp_path_factory.mktemp("umt5"))
 
 
 def test_equals_transformers_with_padding_and_mask(published):
@@ -79,26 +36,13 @@ def test_equals_transformers_with_padding_and_mask(published):
     torch.testing.assert_close(found.float(), wanted, atol=1e-5, rtol=2**-8)
 
 
-def test_command_writes_what_sync_reads(published, tmp_path, capsys):
-    folder, _ = published
-    outs = [tmp_path / "a.safetensors", tmp_path / "b.safetensors"]
-    for out in outs:
-        assert main(["embed-text", PROMPT, str(out), "--encoder", str(folder / "text_encoder")]) == 0
-    assert outs[0].read_bytes() == outs[1].read_bytes()
-    loaded, whole = load_text_embedding(outs[0], 16), embed_text(PROMPT, folder / "text_encoder")
-    assert loaded.shape[1] == len(TOKENS) and torch.equal(loaded, whole[:, : len(TOKENS)])
-    assert open_checkpoint(outs[0], Kind.TEXT_EMBEDDING).own.rest == {"prompt": PROMPT}
-    with pytest.raises(InputError, match="width 16"):
-        load_text_embedding(outs[0])
-
-
 @pytest.mark.parametrize("layout", ["wan", "wan pth", "bf16", "comfyui", "whole model", "tied name"])
 def test_every_layout_gives_the_same_embedding(published, tmp_path, layout):
     folder, _ = published
     weights = load_file(folder / "text_encoder" / "model.safetensors")
     file, source = tmp_path / "encoder.safetensors", folder / "text_encoder"
     if layout.startswith("wan"):
-        weights = wan_names(weights)
+        weights = wan_names_of_umt5(weights)
     elif layout == "bf16":
         weights = {name: tensor.bfloat16() for name, tensor in weights.items()}
         source = tmp_path / "rounded.safetensors"  # the reference also computes with bf16 weights in float32
@@ -117,19 +61,6 @@ def test_every_layout_gives_the_same_embedding(published, tmp_path, layout):
     found = inspect(file)
     assert found.kind == "text_encoder" and found.complete and found.config["layers"] == 3
     assert torch.equal(*(embed_text(PROMPT, path, folder / "tokenizer") for path in (file, source)))
-
-
-def test_sizes_of_the_published_encoder():
-    """UMT5-XXL: vocabulary 256384, 64 heads, 24 layers, 5.68 B parameters (docs/model.md, Text)."""
-    from lipforcing.checkpoints.sources import Held
-    from lipforcing.checkpoints.umt5 import UMT5Size
-
-    size = UMT5Size(256384, 4096, 24, 64, 64, 10240, 32)
-    held = Held({name: torch.empty(shape, device="meta") for name, shape in size.shapes().items()})
-    assert umt5_size(held) == size
-    assert sum(held.spec(name).numel for name in held) == pytest.approx(5.68e9, rel=1e-3)
-    assert {name.split(".")[0] for name in wan_names(held)} == {"token_embedding", "blocks", "norm"}
-    assert all(official_umt5_name(name) in held for name in wan_names(held)) and WAN_BLOCK.match("blocks.23.x")
 
 
 def test_blocks_do_not_stay_in_memory(published, monkeypatch):
@@ -157,78 +88,6 @@ def test_tokenizer_is_found_in_the_published_folders(published, tmp_path):
     (tmp_path / "google" / "umt5-xxl").mkdir(parents=True)
     (tmp_path / "google" / "umt5-xxl" / "tokenizer.json").write_bytes(b"x")
     assert find_tokenizer(tmp_path / "models_t5.pth") == tmp_path / "google" / "umt5-xxl"
-
-
-def damaged_tokenizer(folder, tmp_path):
-    place = tmp_path / "tokenizer"
-    place.mkdir()
-    (place / "tokenizer.json").write_text('{"version": "1.0", "model": 3}')
-    return [PROMPT, folder / "text_encoder", place]
-
-
-def foreign_encoder(folder, tmp_path):
-    make_encoder(tmp_path / "small", vocabulary=4)
-    return [PROMPT, tmp_path / "small", folder / "tokenizer"]
-
-
-def cut_encoder(folder, tmp_path):
-    weights = load_file(folder / "text_encoder" / "model.safetensors")
-    del weights["encoder.block.1.layer.1.DenseReluDense.wo.weight"]
-    save_file(weights, tmp_path / "cut.safetensors")
-    return [PROMPT, tmp_path / "cut.safetensors", folder / "tokenizer"]
-
-
-def t5_encoder(folder, tmp_path):
-    """T5 has relative distances in its first layer only."""
-    weights = load_file(folder / "text_encoder" / "model.safetensors")
-    kept = {n: t for n, t in weights.items() if "relative" not in n or ".block.0." in n}
-    save_file(kept, tmp_path / "t5.safetensors")
-    return [PROMPT, tmp_path / "t5.safetensors", folder / "tokenizer"]
-
-
-def lonely_encoder(folder, tmp_path):
-    make_encoder(tmp_path / "deep" / "alone")
-    return [PROMPT, tmp_path / "deep" / "alone", None]
-
-
-BAD = {
-    "missing encoder": (lambda f, t: [PROMPT, "nowhere.pth", f / "tokenizer"], "nowhere.pth does not exist"),
-    "not an encoder": (
-        lambda f, t: [PROMPT, _embedding(t), f / "tokenizer"],
-        "is a precomputed text embedding; expected a UMT5 text encoder",
-    ),
-    "T5": (t5_encoder, "is a T5 text encoder; expected a UMT5"),
-    "incomplete": (cut_encoder, "missing: encoder.block.1.layer.1.DenseReluDense.wo.weight"),
-    "no tokenizer": (lonely_encoder, "no tokenizer beside"),
-    "missing tokenizer": (lambda f, t: [PROMPT, f / "text_encoder", t / "none"], "is not a tokenizer's folder"),
-    "damaged tokenizer": (damaged_tokenizer, "cannot be read"),
-    "another tokenizer": (foreign_encoder, "does not belong to the encoder, which knows 4 tokens"),
-    "long prompt": (lambda f, t: ["a " * 512, f / "text_encoder", None], "has 513 tokens"),
-}
-
-
-def _embedding(tmp_path):
-    save_file({"context": torch.zeros(1, 3, 4)}, tmp_path / "embedding.safetensors")
-    return tmp_path / "embedding.safetensors"
-
-
-@pytest.mark.parametrize("case", BAD)
-def test_bad_input_is_one_sentence(published, tmp_path, capsys, case):
-    make, expected = BAD[case]
-    prompt, encoder, tokenizer = make(published[0], tmp_path)
-    out = tmp_path / "out.safetensors"
-    options = ["--tokenizer", str(tokenizer)] if tokenizer else []
-    capsys.readouterr()
-    assert main(["embed-text", prompt, str(out), "--encoder", str(encoder), *options]) == 2
-    printed = capsys.readouterr().err.strip().splitlines()
-    assert expected in printed[-1] and printed[-1].startswith("lipforcing: ") and not out.exists()
-
-
-def test_without_transformers_one_sentence_says_so(published, monkeypatch, tmp_path, capsys):
-    monkeypatch.setitem(__import__("sys").modules, "transformers", None)
-    arguments = ["embed-text", PROMPT, str(tmp_path / "o.safetensors"), "--encoder", str(published[0] / "text_encoder")]
-    assert main(arguments) == 2
-    assert "pip install transformers" in capsys.readouterr().err
 
 
 def test_a_tokenizer_config_cannot_run_code(published, tmp_path):

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-import pytest
-
 from lipforcing import timeline
 
 
@@ -19,21 +17,12 @@ def test_chunks_tile_latents_and_frames():
         assert all(a[1] == b[0] for a, b in pairwise(spans))
 
 
-@pytest.mark.parametrize("frames, chunks", [(1, 1), (9, 1), (10, 2), (21, 2), (22, 3), (81, 7), (82, 8)])
-def test_smallest_cover(frames, chunks):
-    assert timeline.chunks_for_frames(frames) == chunks
-    assert timeline.frames_for_chunks(chunks) >= frames
-    assert chunks == 1 or timeline.frames_for_chunks(chunks - 1) < frames
-
-
 def test_reference_lengths():
     assert timeline.latents_for_frames(81) == 21 and timeline.frames_for_latents(21) == 81
     assert timeline.frames_for_chunks(7) == 81
     assert timeline.frames_for_samples(51_840) == 81
     assert timeline.frames_for_samples(51_841) == 82
-    assert timeline.frames_for_samples(48_000, 48_000) == 25
     assert timeline.samples_for_frames(81) == 51_840 and timeline.samples_for_frames(0) == 0
-    assert timeline.samples_for_frames(1, 22_050) == 882 and timeline.samples_for_frames(1, 11_024) == 441
 
 
 def test_nearest_frame():

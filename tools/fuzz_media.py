@@ -204,7 +204,12 @@ def verdict(number: int, folder: Path) -> str:
         return "hangs"
     code = process.exitcode
     said = (folder / "log.txt").read_text(encoding="utf-8", errors="replace")
-    left = [path.name for path in folder.iterdir() if path.name.startswith(".") or (code and path.stem == "out")]
+    kept = "--keep-partial" in said.partition("\n")[0]
+    left = [
+        path.name
+        for path in folder.iterdir()
+        if path.name.startswith(".") or (code and not kept and path.stem == "out")
+    ]
     if code < 0:
         return f"crashes ({signal.Signals(-code).name})"
     if code == 77:

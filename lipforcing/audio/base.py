@@ -116,9 +116,9 @@ class AudioFeatures:
     seconds: float
 
     @classmethod
-    def encode(cls, encoder: AudioEncoder, waveform: torch.Tensor, frames: int = 0) -> AudioFeatures:
-        """Encode a recording (mono [samples] at 16 kHz) of which ``frames`` frames are shown, see ``AudioStream``."""
-        return cls(encode_audio(encoder, waveform, frames), len(waveform) / SAMPLE_RATE)
+    def encode(cls, encoder: AudioEncoder, waveform: torch.Tensor) -> AudioFeatures:
+        """Encode a recording (mono [samples] at 16 kHz)."""
+        return cls(encode_audio(encoder, waveform), len(waveform) / SAMPLE_RATE)
 
     def rows(self, count: int) -> torch.Tensor:
         """The first ``count`` rows [count, D]; the last one is repeated where there are fewer."""

@@ -16,12 +16,12 @@ from ..codecs.tiny import TinyCodec, TinyCodecConfig
 from ..codecs.wan_vae import WanVAE, WanVAEConfig
 from ..errors import InputError
 from ..models.config import WanConfig
+from ..models.syncnet import SyncNet, SyncNetConfig
 from ..models.transformer import WanTransformer
-from ..syncnet.model import SyncNet, SyncNetConfig
 from .configs import OwnMetadata, wan_config, wav2vec2_config
 from .detect import INPUT_CHANNELS, Kind
 from .layouts import WAV2VEC2
-from .sources import Held, Renamed, TensorSource
+from .sources import InMemory, Renamed, TensorSource
 from .umt5 import UMT5Size, umt5_size
 
 WEIGHT_NORM = tuple(WAV2VEC2 + POSITION_CONV + half for half in ("weight_g", "weight_v"))
@@ -53,27 +53,26 @@ def config_for(kind: Kind, source: TensorSource, own: OwnMetadata | None = None)
     return None
 
 
-def build(kind: Kind, config: Any, operations=nn, device=None, dtype=None) -> nn.Module:
+def build(kind: Kind, config: Any, device: torch.device | None = None) -> nn.Module:
     """The network of ``kind`` with ``config``, its parameters not yet loaded.
 
     Raises:
         InputError: the number of attention heads is not known.
     """
-    factory = {"operations": operations, "device": device, "dtype": dtype}
     if kind in TRANSFORMERS:
         _check_heads(config.num_heads, config.dim)
-        return WanTransformer(config, **factory)
+        return WanTransformer(config, device=device)
     if kind is Kind.WAV2VEC2:
         _check_heads(config.heads, config.width)
-        return Wav2Vec2(config, **factory)
+        return Wav2Vec2(config, device=device)
     if kind is Kind.WAN_VAE:
-        return WanVAE(config, **factory)
+        return WanVAE(config, device=device)
     if kind is Kind.TAEHV:
-        return TAEHV(config, **factory)
+        return TAEHV(config, device=device)
     if kind is Kind.TINY_CODEC:
-        return TinyCodec(config, **factory)
+        return TinyCodec(config, device=device)
     if kind is Kind.SYNCNET:
-        return SyncNet(config, **factory)
+        return SyncNet(config, device=device)
     raise ValueError(f"{kind.title} has no network of its own")
 
 
@@ -108,7 +107,7 @@ def for_network(kind: Kind, weights: TensorSource) -> TensorSource:
         return weights
     g, v = (weights.spec(name).shape if name in weights else () for name in WEIGHT_NORM)
     if len(v) == 3 and g == (1, 1, v[2]):
-        return Held(encoder_state_dict(dict(weights)), weights.metadata, weights.label)
+        return InMemory(encoder_state_dict(dict(weights)), weights.metadata, weights.label)
     # Not foldable: let the comparison with the network say what is wrong.
     return Renamed(weights, {name.removeprefix(WAV2VEC2): name for name in weights})
 

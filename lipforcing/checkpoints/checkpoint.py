@@ -9,10 +9,10 @@ from typing import Any
 from ..errors import InputError
 from .catalog import config_for
 from .configs import OwnMetadata, own_metadata
-from .detect import Identity, Kind, identify, transformer_size
+from .detect import Kind, Recognition, recognise, transformer_size
 from .files import TensorFile, open_tensors
 from .layouts import Layout, with_official_names
-from .lora import Merged, is_lora
+from .lora import Adapted, is_lora
 from .quantization import Dequantised
 from .sources import TensorSource
 
@@ -28,7 +28,7 @@ class Checkpoint:
         layout: how its names map to the official ones.
         stored: under official names, still quantised and unmerged if the file is.
         weights: under official names, float8 multiplied out, a file's own LoRA merged in.
-        identity: what it is.
+        recognition: what it is.
         config: sizes (WanConfig, WanVAEConfig, ...); None where unknown.
     """
 
@@ -36,16 +36,16 @@ class Checkpoint:
     layout: Layout
     stored: TensorSource
     weights: TensorSource
-    identity: Identity
+    recognition: Recognition
     config: Any
 
     @property
     def kind(self) -> Kind:
-        return self.identity.kind
+        return self.recognition.kind
 
     @property
     def own(self) -> OwnMetadata:
-        return self.identity.own
+        return self.recognition.own
 
     @property
     def schedule(self) -> tuple[float, ...] | None:
@@ -55,7 +55,9 @@ class Checkpoint:
     def describe(self) -> str:
         """In words, for example "a Lip Forcing student (14B)"."""
         size = transformer_size(self.weights)
-        return f"{self.identity.found} ({size})" if size and self.kind is not Kind.UNKNOWN else self.identity.found
+        return (
+            f"{self.recognition.found} ({size})" if size and self.kind is not Kind.UNKNOWN else self.recognition.found
+        )
 
 
 def open_checkpoint(path: str | Path, *expected: Kind) -> Checkpoint:
@@ -71,11 +73,11 @@ def open_checkpoint(path: str | Path, *expected: Kind) -> Checkpoint:
     file = open_tensors(path)
     stored, layout = with_official_names(file)
     weights: TensorSource = Dequantised(stored)
-    identity = identify(weights, own_metadata(file.metadata, file.label))
-    if identity.kind is Kind.STUDENT and any(is_lora(name) for name in weights):
-        weights = Merged(weights, weights)
-    config = config_for(identity.kind, weights, identity.own)
-    checkpoint = Checkpoint(file, layout, stored, weights, identity, config)
+    recognition = recognise(weights, own_metadata(file.metadata, file.label))
+    if recognition.kind is Kind.STUDENT and any(is_lora(name) for name in weights):
+        weights = Adapted(weights, weights)
+    config = config_for(recognition.kind, weights, recognition.own)
+    checkpoint = Checkpoint(file, layout, stored, weights, recognition, config)
     if expected and checkpoint.kind not in expected:
         wanted = " or ".join(kind.title for kind in expected)
         remedy = REMEDIES.get(checkpoint.kind, "choose the right file")

@@ -14,9 +14,9 @@ from ..sampling.schedules import TWO_STEP, check_schedule
 from .catalog import TRANSFORMERS
 from .checkpoint import Checkpoint, open_checkpoint
 from .configs import HIDDEN, METADATA_KEY, OwnMetadata, as_table, wan_config
-from .detect import INPUT_CHANNELS, Identity, Kind, transformer_size
+from .detect import INPUT_CHANNELS, Kind, Recognition, transformer_size
 from .load import check_complete
-from .lora import Merged
+from .lora import Adapted
 from .quantization import FORMAT, FP8, SCALE, is_quantisable, quantise, quantization_metadata, scale_of
 from .quantization import METADATA_KEY as QUANTIZATION_KEY
 from .sources import Overlaid, Spec, TensorSource
@@ -72,7 +72,6 @@ def merge(
     out: str | Path,
     dtype: str | None = "bf16",
     progress: Progress | None = None,
-    alpha: float | None = None,
     kind: Kind = Kind.TEACHER,
 ) -> Path:
     """Merge adapters into plain Wan 2.1 in float32 and write one safetensors file.
@@ -84,7 +83,6 @@ def merge(
         out: the new file; replaced only when complete.
         dtype: as in ``convert``.
         progress: called with bytes written and bytes in all.
-        alpha: LoRA alpha, by default half the rank as published.
         kind: what the result is: ``Kind.TEACHER``, or ``Kind.STUDENT`` with a student's training delta.
 
     Returns:
@@ -97,9 +95,7 @@ def merge(
     check_new_file(out, [base, *paths])
     if _is_adapter(out):
         raise InputError(f"{out} is an adapter; name the new file last, after the adapters.")
-    merged = open_merged(
-        open_checkpoint(base, Kind.WAN_BASE), [open_checkpoint(one, Kind.ADAPTER) for one in paths], alpha
-    )
+    merged = open_merged(open_checkpoint(base, Kind.WAN_BASE), [open_checkpoint(one, Kind.ADAPTER) for one in paths])
     own = OwnMetadata(kind.value, as_table(merged.config), TWO_STEP if kind is Kind.STUDENT else ())
     return write_weights(merged.weights, Path(out), dtype, own, progress)
 
@@ -111,7 +107,7 @@ def _is_adapter(path: str | Path) -> bool:
         return False
 
 
-def open_merged(base: Checkpoint, adapters: Sequence[Checkpoint], alpha: float | None = None) -> Checkpoint:
+def open_merged(base: Checkpoint, adapters: Sequence[Checkpoint]) -> Checkpoint:
     """Base and adapters as one checkpoint, merged tensor by tensor when it is read.
 
     Raises:
@@ -126,11 +122,11 @@ def open_merged(base: Checkpoint, adapters: Sequence[Checkpoint], alpha: float |
     changes = adapters[0].weights
     for adapter in adapters[1:]:
         changes = Overlaid(changes, adapter.weights)
-    weights = Merged(base.weights, changes, alpha, INPUT_CHANNELS)
+    weights = Adapted(base.weights, changes, in_dim=INPUT_CHANNELS)
     hidden = {name: value for name, value in base.own.config.items() if name in HIDDEN}
     config = wan_config(weights, OwnMetadata(config=hidden))
-    identity = Identity(Kind.TEACHER, Kind.TEACHER.title, OwnMetadata(config=hidden))
-    merged = Checkpoint(base.file, base.layout, weights, weights, identity, config)
+    recognition = Recognition(Kind.TEACHER, Kind.TEACHER.title, OwnMetadata(config=hidden))
+    merged = Checkpoint(base.file, base.layout, weights, weights, recognition, config)
     check_complete(merged)
     return merged
 

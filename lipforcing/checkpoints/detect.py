@@ -124,7 +124,7 @@ NEIGHBOURS = {
 
 
 @dataclass(frozen=True)
-class Identity:
+class Recognition:
     """What a file is.
 
     Attributes:
@@ -138,7 +138,7 @@ class Identity:
     own: OwnMetadata
 
 
-def identify(source: TensorSource, own: OwnMetadata | None = None) -> Identity:
+def recognise(source: TensorSource, own: OwnMetadata | None = None) -> Recognition:
     """Tell the kind of weights with official names (see ``layouts.with_official_names``).
 
     A student and a merged teacher have the same tensors; the metadata of files written here tells them apart, and a
@@ -149,7 +149,7 @@ def identify(source: TensorSource, own: OwnMetadata | None = None) -> Identity:
     if kind is Kind.STUDENT and own.kind == Kind.TEACHER.value:
         kind = Kind.TEACHER
     found = kind.title if kind is not Kind.UNKNOWN else _nearest(source)
-    return Identity(kind, found, own)
+    return Recognition(kind, found, own)
 
 
 def transformer_size(source: TensorSource) -> str:

@@ -57,14 +57,13 @@ def compare(source: TensorSource, expected: Mapping[str, tuple[int, ...]]) -> Di
 
 
 def load_module(
-    path: str | Path, *kinds: Kind, operations=nn, device=None, dtype: torch.dtype | None = None
+    path: str | Path, *kinds: Kind, device: torch.device | str | None = None, dtype: torch.dtype | None = None
 ) -> tuple[nn.Module, Checkpoint]:
     """Build the network that a file is for and load the file into it.
 
     Args:
         path: file or folder.
         kinds: what it may be, for example ``Kind.STUDENT``.
-        operations: namespace that makes the layers.
         device: where the parameters go, by default the CPU.
         dtype: of the floating-point parameters, by default that of the file (float8 files: bfloat16).
 
@@ -80,7 +79,7 @@ def load_module(
             f"{checkpoint.file.label} is {checkpoint.describe()}, not a network to load; choose another file"
         )
     check_complete(checkpoint)
-    network = build(checkpoint.kind, checkpoint.config, operations, device=torch.device("meta"))
+    network = build(checkpoint.kind, checkpoint.config, torch.device("meta"))
     weights = for_network(checkpoint.kind, checkpoint.weights)
     load_into(network, weights, device=device, dtype=dtype, what=checkpoint.describe())
     return network.eval().requires_grad_(False), checkpoint

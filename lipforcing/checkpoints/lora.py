@@ -31,7 +31,7 @@ def lora_ratio(adapter: TensorSource, rank: int, alpha: float | None) -> float:
     return alpha / rank
 
 
-class Merged(TensorSource):
+class Adapted(TensorSource):
     """``base`` with ``adapter`` merged into it, computed when a tensor is read.
 
     LoRA pairs are added to the base's weight of that name; every other tensor of the adapter replaces the base's or

@@ -20,6 +20,7 @@ from .sources import Spec, TensorSource
 METADATA_KEY = "_quantization_metadata"
 FORMAT = "float8_e4m3fn"
 FP8 = torch.float8_e4m3fn
+DEQUANTISED = torch.bfloat16
 FP8_DTYPES = (torch.float8_e4m3fn, torch.float8_e5m2)
 SCALE = ".weight_scale"
 OLD_SCALE = ".scale_weight"
@@ -64,49 +65,47 @@ def quantization_metadata(layers: Iterable[str]) -> str:
 
 
 class Dequantised(TensorSource):
-    """``source`` with its float8 weights multiplied out and their scales gone; other tensors as they are.
+    """``source`` with its float8 weights multiplied out in bfloat16 and their scales gone; other tensors as they are.
 
     Args:
         source: official names.
-        dtype: of the weights that were float8.
 
     Raises:
         InputError: quantised in a format other than scaled float8.
     """
 
-    def __init__(self, source: TensorSource, dtype: torch.dtype = torch.bfloat16) -> None:
+    def __init__(self, source: TensorSource) -> None:
         self.source = source
-        self.dtype = dtype
         self.metadata = source.metadata
         self.label = source.label
         _check_formats(source)
-        self._names = tuple(name for name in source if not name.endswith(EXTRAS) and name != OLD_MARK)
+        self._specs = {name: source.spec(name) for name in source if not name.endswith(EXTRAS) and name != OLD_MARK}
         self._scales = {
             name: scale
-            for name in self._names
+            for name in self._specs
             for suffix in (SCALE, OLD_SCALE)
             if (scale := name.removesuffix(".weight") + suffix) in source
         }
 
     def spec(self, name: str) -> Spec:
-        spec = self.source.spec(name)
-        return Spec(spec.shape, self.dtype) if spec.dtype in FP8_DTYPES else spec
+        spec = self._specs[name]
+        return Spec(spec.shape, DEQUANTISED) if spec.dtype in FP8_DTYPES else spec
 
     def rows(self, name: str, start: int, stop: int) -> Tensor:
         rows = self.source.rows(name, start, stop)
         if rows.dtype not in FP8_DTYPES:
             return rows
         scale = self.source.rows(self._scales[name], 0, 1).float() if name in self._scales else torch.ones(())
-        return (rows.float() * scale).to(self.dtype)
+        return (rows.float() * scale).to(DEQUANTISED)
 
     def __getitem__(self, name: str) -> Tensor:
         return super().__getitem__(name) if self.source.spec(name).dtype in FP8_DTYPES else self.source[name]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._names)
+        return iter(self._specs)
 
     def __len__(self) -> int:
-        return len(self._names)
+        return len(self._specs)
 
 
 def _check_formats(source: TensorSource) -> None:

@@ -149,7 +149,7 @@ class Overlaid(TensorSource):
         return sum(1 for _ in self)
 
 
-class Held(TensorSource):
+class InMemory(TensorSource):
     """Tensors that are in memory already, as a source."""
 
     def __init__(

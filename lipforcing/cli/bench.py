@@ -8,9 +8,9 @@ import json
 import torch
 
 from ..errors import InputError
+from ..models.config import PRESETS
 from .common import add, add_device, device_choice
 
-PRESETS = ("tiny", "wan_1_3b", "wan_14b")
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 

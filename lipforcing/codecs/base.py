@@ -22,6 +22,7 @@ from ..timeline import TEMPORAL_FACTOR, frames_for_latents, latents_for_frames
 
 SPATIAL_FACTOR = 8
 LATENT_CHANNELS = 16
+WARM_UP_FRAMES = TEMPORAL_FACTOR - 1  # by which the one frame of a stream's first latent falls short of a group
 
 
 class StreamingEncoder(Protocol):

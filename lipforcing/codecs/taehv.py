@@ -19,10 +19,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..timeline import TEMPORAL_FACTOR
-from .base import LATENT_CHANNELS, SPATIAL_FACTOR, check_frames, check_latents
+from .base import LATENT_CHANNELS, SPATIAL_FACTOR, WARM_UP_FRAMES, check_frames, check_latents
 
-# Temporal growth is causal, so the latent that stands for one frame decodes to four, of which the last is that frame.
-WARM_UP_FRAMES = TEMPORAL_FACTOR - 1
 # The encoder was trained on whole groups of four from the first frame on, so it is three frames ahead of its latents.
 LOOK_AHEAD = TEMPORAL_FACTOR - 1
 LATENT_LIMIT = 3.0
@@ -168,7 +166,8 @@ class TAEHV(nn.Module):
     Args:
         config: sizes; ``taew2_1()`` or ``tiny()``.
         operations: namespace that provides ``Conv2d``.
-        device, dtype: of the parameters. Inputs of the streams must match them.
+        device, dtype: of the parameters. Inputs of the streams must match them, but for the dtype of latents,
+            which are decoded in the parameters' own.
     """
 
     spatial_factor = SPATIAL_FACTOR
@@ -250,15 +249,16 @@ class TAEHVDecoder:
         self.stream = LayerStream(codec.decoder)
         self.channels = codec.latent_channels
         self.patch_size = codec.config.patch_size
+        self.dtype = next(codec.decoder.parameters()).dtype
         self.clamp = clamp
         self.started = False
 
     def __call__(self, latents: Tensor) -> Tensor:
         """[B, C, t, h, w] to frames [B, 3, T, 8h, 8w] in [-1, 1]; see ``StreamingDecoder``."""
         check_latents(latents, self.channels)
-        x = self.stream(latents.transpose(1, 2))
+        x = self.stream(latents.to(self.dtype).transpose(1, 2))
         if not self.started:
-            x = x[:, WARM_UP_FRAMES:]
+            x = x[:, WARM_UP_FRAMES:]  # growth is causal: of the four frames of the first latent the last is meant
             self.started = True
         x = F.pixel_shuffle(x, self.patch_size)
         return ((x.clamp(0, 1) if self.clamp else x) * 2 - 1).transpose(1, 2)

@@ -15,9 +15,8 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from ..timeline import TEMPORAL_FACTOR
-from .base import LATENT_CHANNELS, SPATIAL_FACTOR, check_frames, check_latents
+from .base import LATENT_CHANNELS, SPATIAL_FACTOR, WARM_UP_FRAMES, check_frames, check_latents
 
-WARM_UP_FRAMES = TEMPORAL_FACTOR - 1  # the first frame is seen as a block of four equal ones
 BLOCK_VALUES = 3 * TEMPORAL_FACTOR * SPATIAL_FACTOR**2
 
 
@@ -136,7 +135,7 @@ class TinyEncoder:
     def __call__(self, frames: Tensor) -> Tensor:
         """[B, 3, T, H, W] in [-1, 1] to latents [B, C, t, H/8, W/8]; see ``StreamingEncoder``."""
         check_frames(frames, first=not self.started)
-        if not self.started:
+        if not self.started:  # the first frame is seen as a block of four equal ones
             frames = torch.cat((frames[:, :, :1].expand(-1, -1, WARM_UP_FRAMES, -1, -1), frames), dim=2)
             self.started = True
         return self.codec.encoder(to_blocks(frames), self.memory).transpose(1, 2)

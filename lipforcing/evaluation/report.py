@@ -67,12 +67,6 @@ def to_text(evaluation: Evaluation, differences: dict[str, Difference] | None = 
     return "\n\n".join(parts)
 
 
-def to_markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table for documents."""
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
 def to_csv(evaluation: Evaluation) -> str:
     """A line per clip, a column per metric."""
     keys = list(evaluation.summaries)

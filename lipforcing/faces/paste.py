@@ -23,7 +23,8 @@ from .warp import bounds, compose, invert, resize_bytes, resize_matrix, sample, 
 MAX_GAIN = 1.25  # contrast correction stays within 1 / MAX_GAIN .. MAX_GAIN
 BORDER = 2  # pixels next to the picture's border that stay the source's
 PRIOR = 12 / 255  # contrast in the ring below which its evidence about contrast counts little
-STEP = 2  # every so many rows and columns say enough about colours
+STEP = 4  # every so many rows and columns say enough about colours
+MARGIN = 8  # rows of the face around those that are shown, for what resizes them
 MEMORY = 1.0  # seconds over which colours are fitted: a hand that crosses the ring must not tint the mouth
 
 
@@ -71,12 +72,11 @@ class ColourMatch:
         Args:
             generated: [T, 3, h, w], returned.
             source: the pictures there, alike.
-            ring: [T, 1, h, w], how much a pixel says.
+            ring: how much a pixel says, [T, 1, h', w'], of every ``STEP``-th row and column.
             times: of the pictures in seconds.
         """
-        generated_some, source_some, ring = (some[..., ::STEP, ::STEP] for some in (generated, source, ring))
+        seen, there = (pixels[..., ::STEP, ::STEP].flatten(2) for pixels in (generated, source))
         weights, total = ring.flatten(1)[..., None], ring.sum((-1, -2))
-        seen, there = generated_some.flatten(2), source_some.flatten(2)
 
         def mean(values: Tensor) -> Tensor:
             return (values @ weights)[..., 0] / total.clamp(min=1)
@@ -97,7 +97,7 @@ class ColourMatch:
         moments = (sums[:, 1:] / sums[:, :1].clamp(min=1e-6))[..., None, None]
         generated_mean, source_mean, variance, covariance = moments.unbind(1)
         gain = ((covariance + PRIOR**2) / (variance + PRIOR**2)).clamp(1 / MAX_GAIN, MAX_GAIN)
-        return generated.sub_(generated_mean).mul_(gain).add_(source_mean)
+        return generated.mul_(gain).add_(source_mean - gain * generated_mean)
 
 
 def paste(
@@ -132,12 +132,13 @@ def paste(
     rows, columns = window
     size = (rows.stop - rows.start, columns.stop - columns.start)
     crop_to_window = compose(shift_matrix(-columns.start, -rows.start), invert(matrices))
-    weight, ring = _warp_masks(crop_to_window, window, picture_size, faces.device)
     pixels = _warp_faces(faces, crop_to_window, size)
     if match is not None:
+        ring = _warp_mask(colour_ring(), crop_to_window, window, picture_size, faces.device, STEP)
         pixels = match(pixels, source(rows, columns), ring, times)
+    weight = _warp_mask(blend_mask(), crop_to_window, window, picture_size, faces.device)
     strength = torch.tensor(opacity, dtype=weight.dtype).to(faces.device)
-    return Patches(rows.start, columns.start, pixels.clamp_(0, 1), weight * strength.view(-1, 1, 1, 1))
+    return Patches(rows.start, columns.start, pixels.clamp_(0, 1), weight.mul_(strength.view(-1, 1, 1, 1)))
 
 
 def paste_weights(matrices: Tensor, opacity: Sequence[float], picture_size: tuple[int, int]) -> Tensor:
@@ -147,7 +148,7 @@ def paste_weights(matrices: Tensor, opacity: Sequence[float], picture_size: tupl
     if window is not None:
         rows, columns = window
         crop_to_window = compose(shift_matrix(-columns.start, -rows.start), invert(matrices))
-        weight, _ = _warp_masks(crop_to_window, window, picture_size, weights.device)
+        weight = _warp_mask(blend_mask(), crop_to_window, window, picture_size, weights.device)
         weights[:, rows, columns] = weight[:, 0] * torch.tensor(opacity).view(-1, 1, 1)
     return weights
 
@@ -160,29 +161,38 @@ def _window(matrices: Tensor, picture_size: tuple[int, int]) -> tuple[slice, sli
 
 
 def _warp_faces(faces: Tensor, crop_to_window: Tensor, size: tuple[int, int]) -> Tensor:
-    """Faces [T, 3, S, S] in [-1, 1] to the window: [T, 3, *size] in [0, 1]."""
-    scale = crop_to_window[..., :2].norm(dim=-2).median(0).values  # window pixels per crop pixel along x and y
-    fitted = tuple(max(1, round(n * float(s))) for n, s in zip(CROP_SIZE, scale.flip(0)))
-    small = resize_bytes(faces.float().add(1).div_(2), fitted).float().div_(255)
-    return sample(small, compose(resize_matrix(CROP_SIZE, fitted), invert(crop_to_window)), size, "border")
+    """Faces [T, 3, S, S] in [-1, 1] to the window: [T, 3, *size] in [0, 1]; rows that it does not show are left out."""
+    face_to_window = compose(crop_to_window, resize_matrix(faces.shape[-2:], CROP_SIZE))
+    height, width = size
+    corners = torch.tensor([[0.0, 0.0], [width - 1, 0.0], [0.0, height - 1], [width - 1, height - 1]])
+    _, top, _, bottom = bounds(transform(invert(face_to_window), corners), faces.shape[-2:], margin=MARGIN)
+    shown = faces[..., top:bottom, :]
+    scale = face_to_window[..., :2].norm(dim=-2).median(0).values  # window pixels per pixel of the face along x and y
+    fitted = tuple(max(1, round(n * float(s))) for n, s in zip(shown.shape[-2:], scale.flip(0)))
+    small = resize_bytes(shown.float().add(1).div_(2), fitted).float().div_(255)
+    to_small = compose(resize_matrix(shown.shape[-2:], fitted), shift_matrix(0, -top))
+    return sample(small, compose(to_small, invert(face_to_window)), size, "border")
 
 
-def _warp_masks(
-    crop_to_window: Tensor, window: tuple[slice, slice], picture_size: tuple[int, int], device: torch.device
-) -> tuple[Tensor, Tensor]:
-    """Blend weights and ring in the window, [T, 1, h, w] each.
+def _warp_mask(
+    mask: Tensor,
+    crop_to_window: Tensor,
+    window: tuple[slice, slice],
+    picture_size: tuple[int, int],
+    device: torch.device,
+    step: int = 1,
+) -> Tensor:
+    """A mask of the crop [256, 256] in every ``step``-th row and column of the window: [T, 1, h, w].
 
-    They end a little inside of the picture: next to its border the crop is mixed with the grey beyond.
+    It ends a little inside of the picture: next to its border the crop is mixed with the grey beyond.
     """
-    to_grid = compose(resize_matrix(CROP_SIZE, (GRID, GRID)), invert(crop_to_window))
-    size = tuple(span.stop - span.start for span in window)
-    both = torch.stack([blend_mask(), colour_ring()]).to(device).expand(len(to_grid), -1, -1, -1)
-    masks = sample(both, to_grid, size)
-    for span, length, axis in zip(window, picture_size, ((-1, 1), (1, -1))):
-        at = torch.arange(span.start, span.stop, device=device)
-        masks = masks * torch.minimum(at, length - 1 - at).sub(BORDER).div(BORDER).clamp(0, 1).view(axis)
-    weight, ring = masks.split(1, dim=1)
-    return weight, ring
+    rows, columns = (torch.arange(span.start, span.stop, step, device=device) for span in window)
+    to_window = torch.tensor([[step, 0.0, 0.0], [0.0, step, 0.0]])
+    to_grid = compose(compose(resize_matrix(CROP_SIZE, (GRID, GRID)), invert(crop_to_window)), to_window)
+    warped = sample(mask.to(device).expand(len(to_grid), 1, -1, -1), to_grid, (len(rows), len(columns)))
+    for at, length, axis in zip((rows, columns), picture_size, ((-1, 1), (1, -1))):
+        warped.mul_(torch.minimum(at, length - 1 - at).sub(BORDER).div(BORDER).clamp(0, 1).view(axis))
+    return warped
 
 
 @functools.lru_cache(maxsize=1)

@@ -7,6 +7,8 @@ from torch import Tensor
 
 SIDE = 16
 THUMBNAIL = 4 * SIDE  # pixels of the thumbnails that are looked at, either way
+DIFFERENCE = 0.5  # least mean absolute difference of two normalised thumbnails; unrelated pictures have about 1.1
+RATIO = 5.0  # least multiple of the usual difference between frames of this shot
 
 
 class CutDetector:
@@ -14,15 +16,9 @@ class CutDetector:
 
     A cut changes the picture at once and by far more than it was changing before. Thumbnails are compared after setting
     their mean colour and contrast to one norm, so that flashes, fades and exposure steps do not count.
-
-    Args:
-        difference: least mean absolute difference of two normalised thumbnails; unrelated pictures have about 1.1.
-        ratio: least multiple of the usual difference between frames of this shot.
     """
 
-    def __init__(self, difference: float = 0.5, ratio: float = 5.0) -> None:
-        self.difference = difference
-        self.ratio = ratio
+    def __init__(self) -> None:
         self._last: Tensor | None = None  # [3, 16, 16]
         self._usual = 0.0
 
@@ -32,7 +28,7 @@ class CutDetector:
         if last is None:
             return True
         change = float((self._last - last).abs().mean())
-        cut = change > self.difference and change > self.ratio * self._usual
+        cut = change > DIFFERENCE and change > RATIO * self._usual
         self._usual = 0.8 * self._usual + 0.2 * change
         return cut
 

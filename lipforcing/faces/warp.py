@@ -77,7 +77,7 @@ def sample(
     along = to_images.to("cpu", images.dtype) * scale[:, None]
     along[..., 2] += scale / 2 - 1
     across, down, start = along.to(images.device)[:, :, None, None].unbind(-1)  # each [T, 2, 1, 1]
-    grid = (columns * across + rows[:, None] * down + start).movedim(1, -1)
+    grid = ((columns * across + start) + rows[:, None] * down).movedim(1, -1)
     return F.grid_sample(images, grid, mode="bilinear", padding_mode=outside, align_corners=False)
 
 

@@ -8,6 +8,8 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 
+from ..checkpoints import load_into
+from ..checkpoints.files import open_tensors
 from ..errors import InputError
 from ..media import Picture
 from .landmarks import Face
@@ -91,10 +93,6 @@ def _overlaps(box: torch.Tensor, boxes: torch.Tensor) -> torch.Tensor:
 
 
 def _load_weights(network: YuNet, path: Path) -> None:
-    # Not at the top: checkpoints knows SyncNet, which knows faces.
-    from ..checkpoints import load_into
-    from ..checkpoints.files import open_tensors
-
     try:
         load_into(network, open_tensors(path))
     except InputError as error:

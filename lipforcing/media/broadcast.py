@@ -22,7 +22,9 @@ KEY_SECONDS = 1  # between key frames: whoever tunes in waits as long at most
 
 
 class Broadcast:
-    """Context manager that sends H.264 and AAC (mono, 48 kHz) as they come; nothing is held back.
+    """Context manager that sends H.264 and AAC (mono, 48 kHz) as they come.
+
+    Only the latest packet is held back, until the next one of either kind shows in what order they go.
 
     Args:
         target: open for writing bytes; it is flushed after every packet and stays open.

@@ -179,25 +179,20 @@ def blend(frame: av.VideoFrame, colour: Colour, top: int, left: int, rgb: Tensor
     for number, values in enumerate(codes):
         if not layout.is_chroma(number):
             place = samples(frame, number)[top : top + height, left : left + width]
-            _over(place, values * opacity[0], opacity[0], opacity[0] > 0, layout)
+            place[:] = stored(torch.lerp(read(place, layout), values, opacity[0]), layout)
     if layout.kind == "yuv":
         grid = layout.chroma(colour.siting)
         layers = torch.cat((opacity, codes[1:] * opacity))
         blocks = _in_blocks(layers, grid, top, left, frame.height, frame.width)
-        weight, *chroma = gather(blocks, grid)
         inside = blocks[0, grid.down : -grid.down, grid.across : -grid.across]
         corners = [inside[y :: grid.down, x :: grid.across] for y in range(grid.down) for x in range(grid.across)]
         touched = functools.reduce(torch.maximum, corners) > 0
+        weight, *chroma = gather(blocks, grid).mul_(touched)
         row, column = top // grid.down, left // grid.across
         for number, values in enumerate(chroma, 1):
             place = samples(frame, number)[row : row + weight.shape[0], column : column + weight.shape[1]]
-            _over(place, values, weight, touched, layout)
-
-
-def _over(place: np.ndarray, weighted: Tensor, weight: Tensor, where: Tensor, layout: Layout) -> None:
-    codes = read(place, layout)
-    blended = codes.addcmul(codes, weight, value=-1).add_(weighted)
-    np.copyto(place, stored(blended, layout), where=where.numpy())
+            codes = read(place, layout)
+            place[:] = stored(codes.addcmul(codes, weight, value=-1).add_(values), layout)
 
 
 def _in_blocks(values: Tensor, grid: Grid, top: int, left: int, height: int, width: int) -> Tensor:

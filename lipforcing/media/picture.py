@@ -158,10 +158,10 @@ class ImagePicture:
             codes = under.permute(2, 0, 1).float()
             scale = 1 if image.is_floating_point() else 255
             # The same sum as in planes (``convert.blend``), so that equal pictures stay equal to the bit.
-            blended = codes.addcmul(codes, opacity, value=-1).add_(pixels * scale * opacity).permute(1, 2, 0)
+            blended = torch.lerp(codes, pixels * scale, opacity).permute(1, 2, 0)
             if not image.is_floating_point():
                 blended = blended.add_(0.5).clamp_(0, 255)
-            under.copy_(torch.where(opacity.permute(1, 2, 0) > 0, blended.to(image.dtype), under))
+            under.copy_(blended)
         return ImagePicture(image)
 
     def coded(self, raster: Raster) -> av.VideoFrame:

@@ -1,4 +1,7 @@
-"""The Wan-family transformer of Lip Forcing: bidirectional teacher and causal student over the same parameters."""
+"""The Wan-family transformer of Lip Forcing: bidirectional teacher and causal student over the same parameters.
+
+(And the network that measures them, ``syncnet``, which is loaded like them.)
+"""
 
 from .conditioning import Conditioning, Inputs, Text
 from .config import WanConfig

@@ -11,8 +11,8 @@ THETA = 10000.0
 
 
 def axis_dims(head_dim: int) -> tuple[int, int, int]:
-    """Real dimensions of a head given to (time, height, width): 128 -> 44, 42, 42."""
-    side = head_dim // 3
+    """Real dimensions of a head given to (time, height, width), all even: 128 -> 44, 42, 42."""
+    side = 2 * (head_dim // 6)
     return head_dim - 2 * side, side, side
 
 

@@ -11,7 +11,6 @@ from torch import Tensor
 from ..errors import InputError
 
 T_MAX = 0.999
-T_MIN = 0.001
 SHIFT = 5.0
 TWO_STEP = (0.999, 0.769, 0.0)  # read from the teacher's trajectory: step 30 of 50 (docs/model.md, Schedules)
 GUIDANCE_SCALE = 4.5

@@ -21,7 +21,7 @@ from ..sampling.flow import forward_process, velocity_to_x0
 from ..sampling.noise import NoiseKey
 from ..sampling.schedules import TWO_STEP
 from ..timeline import CHUNK_LATENTS, chunk_frames_span
-from .family import RELEASED_CROP_SIZE, Family
+from .family import RELEASED_CROP_SIZE, Family, taehv_dtype
 from .meter import Meter, StageTimes, peak_memory
 
 SPATIAL, LATENT = 8, 16
@@ -88,7 +88,7 @@ def random_family(preset: str, device: torch.device, dtype: torch.dtype) -> Fami
         codec = decoder = TinyCodec(**place)
         text, crop_size = torch.zeros(1, config.text_len, config.text_dim, **place), 128
     else:
-        codec, decoder = WanVAE(**place), TAEHV(taew2_1(), **place)
+        codec, decoder = WanVAE(**place), TAEHV(taew2_1(), device=device, dtype=taehv_dtype(device, dtype))
         text, crop_size = torch.randn(1, PROMPT_TOKENS, config.text_dim, **place), RELEASED_CROP_SIZE
     for module in {network, codec, decoder}:
         module.eval().requires_grad_(False)

@@ -69,6 +69,7 @@ class InOrder:
 
 
 ALWAYS = ("paste", "write")  # stages that also see chunks in which nobody is
+SMALL = ("crop", "paste", "write")  # stages of many small steps, which a team of threads makes no faster
 
 
 class Overlapped:
@@ -97,8 +98,12 @@ class Overlapped:
             threading.Thread(target=contextvars.copy_context().run, args=(self._run, number, name, stage), daemon=True)
             for number, (name, stage) in enumerate(stages.items())
         ]
+        self._team = torch.get_num_threads()
+        self._started = threading.Barrier(len(stages) + 1)
         for thread in self._threads:
             thread.start()
+        self._started.wait()
+        torch.set_num_threads(self._team)  # what threads that start later are given
 
     def submit(self, chunk: Chunk) -> list[Chunk]:
         self._put(0, (chunk, None))
@@ -136,6 +141,8 @@ class Overlapped:
         return done
 
     def _run(self, number: int, name: str, stage: Stage) -> None:
+        torch.set_num_threads(1 if name in SMALL else self._team)  # of this thread
+        self._started.wait()
         cuda = self._device is not None and self._device.type == "cuda"
         stream = torch.cuda.Stream(self._device) if cuda else None
         try:

@@ -1,6 +1,6 @@
 """SyncNet and what it measures: Sync-C, Sync-D and the audio-video offset."""
 
-from .model import SyncNet, SyncNetConfig
+from ..models.syncnet import SyncNet, SyncNetConfig
 from .report import SyncFigures, SyncReport, Verdict
 from .score import Scorer, score
 from .video import FaceScore, VideoScore, score_pictures, score_video

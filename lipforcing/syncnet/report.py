@@ -7,8 +7,8 @@ from enum import Enum
 
 import torch
 
+from ..models.syncnet import WINDOW_FRAMES
 from ..timeline import FPS, SAMPLES_PER_FRAME
-from .model import WINDOW_FRAMES
 
 MAX_SHIFT = 15  # frames searched on either side
 SHIFTS = 2 * MAX_SHIFT + 1
@@ -16,7 +16,6 @@ CURVE_MEDIAN = 9
 
 # Fewer windows than shifts, and some shift compares less than half of them with real audio.
 MIN_WINDOWS = SHIFTS
-MIN_FRAMES = MIN_WINDOWS + WINDOW_FRAMES
 
 SILENCE_RMS = 10 ** (-60 / 20)
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 import torch
 import torch.nn.functional as F
 
-from .model import SyncNet
+from ..models.syncnet import SyncNet
 from .report import MAX_SHIFT, SHIFTS, SyncReport, report
 from .windows import AudioTrack, LipTrack, to_pcm16
 

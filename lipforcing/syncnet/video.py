@@ -11,9 +11,9 @@ from ..errors import InputError
 from ..faces.landmarks import LandmarkDetector
 from ..faces.selection import FaceChoice
 from ..faces.shots import THUMBNAIL, CutDetector
-from ..media import Picture, VideoReader, clock_frames
+from ..media import MemoryReader, Picture, VideoReader, clock_frames
+from ..models.syncnet import SyncNet
 from ..timeline import FPS, SAMPLES_PER_FRAME
-from .model import SyncNet
 from .report import SyncReport, Verdict
 from .score import Scorer
 from .tracks import (
@@ -87,7 +87,7 @@ def score_video(
     return score_pictures(model, lambda: clock_pictures(video), waveform, face, detector, **options)
 
 
-def clock_pictures(video: VideoReader) -> Iterator[Picture]:
+def clock_pictures(video: VideoReader | MemoryReader) -> Iterator[Picture]:
     """Pictures of a video on the 25 fps clock: what each clock frame shows."""
     return (group.shows.picture for group in clock_frames(video.frames()))
 

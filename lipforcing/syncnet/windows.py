@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 
 from ..audio.mfcc import mfcc
+from ..models.syncnet import WINDOW_CEPSTRA, WINDOW_FRAMES, SyncNet
 from ..timeline import SAMPLES_PER_FRAME
-from .model import WINDOW_CEPSTRA, WINDOW_FRAMES, SyncNet
 
 CEPSTRA_PER_FRAME = 4
 CEPSTRA_HOP = SAMPLES_PER_FRAME // CEPSTRA_PER_FRAME

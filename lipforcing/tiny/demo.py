@@ -14,6 +14,7 @@ from ..faces.follow import FixedFollower
 from ..media import AudioSource, VideoReader, VideoWriter, extended_frames
 from ..output import check_new_file, new_file, writing
 from ..pipeline import SyncOptions, SyncResult, sync_file
+from ..timeline import FPS, SAMPLE_RATE
 from . import family
 from .measure import MouthFigures, measure, read_crops, small_crop
 
@@ -51,11 +52,11 @@ def run_demo(
         check_new_file(out / name)
     clip, speech = (str(family.SAMPLES / name) for name in (f"{CLIP}.mp4", f"{SPEECH}.wav"))
     wanted = torch.tensor(json.loads((family.SAMPLES / "tracks.json").read_text())[SPEECH])
-    models = family.tiny_family(device)
+    tiny = family.tiny_family(device)
     options = SyncOptions(seed=seed)
     with VideoReader(clip) as reader:
         speech_source = AudioSource(speech)
-        result = sync_file(models, reader, speech_source, out / "result.mp4", FixedFollower(), options, progress)
+        result = sync_file(tiny, reader, speech_source, out / "result.mp4", FixedFollower(), options, progress)
         source = [frame.image for frame in extended_frames(reader, result.plan)]
     side_by_side = write_side_by_side(source, result, AudioSource(speech), out / "side_by_side.mp4")
     after = measure(read_crops(str(result.path)), speech, wanted)
@@ -83,14 +84,14 @@ def plot_openings(path: Path, wanted: Tensor, before: MouthFigures, after: Mouth
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    seconds = torch.arange(len(wanted)) / 25
+    seconds = torch.arange(len(wanted)) / FPS
     figure, (sound, mouth) = pyplot.subplots(2, sharex=True, figsize=(9, 4.6), height_ratios=(1, 3))
-    sound.plot(torch.arange(len(waveform)) / 16000, waveform, linewidth=0.3, color="0.4")
+    sound.plot(torch.arange(len(waveform)) / SAMPLE_RATE, waveform, linewidth=0.3, color="0.4")
     sound.set(yticks=[], ylabel="speech")
     mouth.plot(seconds, wanted, color="0.6", linewidth=4, label="what the speech calls for")
     for figures, name, colour in ((before, "source", "tab:orange"), (after, "result", "tab:blue")):
         label = f"{name} (correlation {figures.correlation:.2f})"
-        mouth.plot(torch.arange(len(figures.opening)) / 25, figures.opening, color=colour, label=label)
+        mouth.plot(torch.arange(len(figures.opening)) / FPS, figures.opening, color=colour, label=label)
     mouth.set(xlabel="seconds", ylabel="mouth opening", xlim=(0, seconds[-1]), ylim=(-0.05, 1.2))
     mouth.legend(loc="upper center", ncols=3, fontsize=8)
     figure.tight_layout()

@@ -24,6 +24,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from ..errors import InputError
+from ..timeline import FPS
 from .features import draw_brow, draw_eye, draw_glasses, draw_mouth, jaw_drop
 from .identity import Identity
 from .portrait import MIDLINE, REGION, TEMPLATE_HEIGHT, TEMPLATE_WIDTH, background, grid, head, smooth
@@ -39,27 +40,27 @@ _MOTION = (2.4, 2.0, 0.006, 0.011, 0.085, 0.06)  # largest swing of dx, dy, log 
 _CHUNK = 32
 
 
-def sample_head(seed: int, frames: int, fps: float = 25.0) -> Tensor:
-    """Smooth idle head motion, blinks and brow raises as [frames, 8] (columns ``HEAD``).
+def sample_head(seed: int, frames: int) -> Tensor:
+    """Smooth idle head motion, blinks and brow raises at 25 fps as [frames, 8] (columns ``HEAD``).
 
     A longer track of the same seed begins with the shorter one.
     """
     rng = np.random.default_rng((seed, 2))
-    t = np.arange(frames) / fps
+    t = np.arange(frames) / FPS
     track = np.zeros((frames, 8))
     for column, swing in enumerate(_MOTION):
         rates, phases = rng.uniform((0.07, 0.2, 0.45), (0.16, 0.4, 0.8)), rng.uniform(0, 2 * np.pi, 3)
         for rate, phase, weight in zip(rates, phases, (0.55, 0.33, 0.12)):
             track[:, column] += swing * weight * np.sin(2 * np.pi * rate * t + phase)
     moment = rng.uniform(0.3, 3.0)
-    while moment < frames / fps:
+    while moment < frames / FPS:
         length = rng.uniform(0.17, 0.26)
         phase = np.clip((t - moment) / length, 0, 1)
         track[:, 6] = np.maximum(track[:, 6], np.sin(np.pi * phase**0.8) ** 1.3)
         moment += rng.uniform(1.8, 4.8)
     rng = np.random.default_rng((seed, 5))  # its own, so that the number of blinks does not shift the brows
     moment = rng.uniform(0.0, 3.0)
-    while moment < frames / fps:
+    while moment < frames / FPS:
         length, height = rng.uniform(0.5, 1.3), rng.uniform(0.3, 1.0)
         track[:, 7] += height * np.sin(np.pi * np.clip((t - moment) / length, 0, 1)) ** 2
         moment += length + rng.uniform(0.8, 4.0)

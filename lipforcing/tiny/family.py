@@ -12,15 +12,15 @@ from ..audio.logmel import LogMelEncoder
 from ..checkpoints import Kind, load_into, load_module, write_weights
 from ..checkpoints.configs import OwnMetadata, as_table
 from ..checkpoints.files import open_tensors
-from ..checkpoints.sources import Held
+from ..checkpoints.sources import InMemory
 from ..codecs.tiny import TinyCodec
 from ..errors import InputError
 from ..models import WanTransformer
 from ..models.config import tiny as tiny_transformer
+from ..models.syncnet import SyncNet, SyncNetConfig
 from ..sampling.causal import NetworkStudent
 from ..sampling.schedules import TWO_STEP
 from ..stream.family import Family
-from ..syncnet.model import SyncNet, SyncNetConfig
 from .meter import MouthMeter
 
 FOLDER = Path(__file__).parent
@@ -82,4 +82,4 @@ def save(part: str, module: nn.Module, recipe: dict, folder: Path = WEIGHTS) -> 
         rest={"recipe": recipe},
     )
     folder.mkdir(parents=True, exist_ok=True)
-    return write_weights(Held(module.state_dict()), folder / f"{part}.safetensors", "fp16", about)
+    return write_weights(InMemory(module.state_dict()), folder / f"{part}.safetensors", "fp16", about)

@@ -162,8 +162,8 @@ def draw_mouth(who: Identity, x: Tensor, y: Tensor, mouth: Tensor, picture: Tens
     depth = ((y - lip_top) / (gap + 2)).clamp(0, 1)
     wall = torch.stack((0.20 + 0.10 * depth, 0.055 + 0.02 * depth, 0.06 + 0.025 * depth), -1)
     cavity = wall * (0.6 + 0.4 * smooth(s.abs(), 0.2, 1.0)).unsqueeze(-1)
-    cavity = _tongue(x, y, half, lip_top, lip_low, gap, tongue, cavity, edge)
-    cavity = _teeth(who, x, y, s, lip_top, lip_low, gap, teeth, cavity, edge)
+    cavity = _tongue(x, y, half, lip_low, gap, tongue, cavity, edge)
+    cavity = _teeth(who, x, y, s, lip_top, lip_low, teeth, cavity, edge)
     under_lip = smooth(y - lip_top, 9, 0)
     cavity = cavity * (1 - 0.45 * under_lip).unsqueeze(-1)
     # A closed mouth keeps a soft dark line about 2.4 px thick.
@@ -171,8 +171,8 @@ def draw_mouth(who: Identity, x: Tensor, y: Tensor, mouth: Tensor, picture: Tens
     return blend(picture, cavity, line)
 
 
-def _tongue(x: Tensor, y: Tensor, half: Tensor, lip_top: Tensor, lip_low: Tensor, gap: Tensor, tongue: Tensor,
-            cavity: Tensor, edge: float) -> Tensor:  # fmt: skip
+def _tongue(x: Tensor, y: Tensor, half: Tensor, lip_low: Tensor, gap: Tensor, tongue: Tensor, cavity: Tensor,
+            edge: float) -> Tensor:  # fmt: skip
     """The tongue resting on the floor of the mouth, its tip at the upper teeth at ``tongue`` 1."""
     rise = gap * (0.20 + 0.66 * tongue)
     reach = half * (0.62 - 0.16 * tongue)
@@ -184,8 +184,8 @@ def _tongue(x: Tensor, y: Tensor, half: Tensor, lip_top: Tensor, lip_low: Tensor
     return blend(cavity, pink, body * smooth(gap, 2, 9))
 
 
-def _teeth(who: Identity, x: Tensor, y: Tensor, s: Tensor, lip_top: Tensor, lip_low: Tensor, gap: Tensor,
-           teeth: Tensor, cavity: Tensor, edge: float) -> Tensor:  # fmt: skip
+def _teeth(who: Identity, x: Tensor, y: Tensor, s: Tensor, lip_top: Tensor, lip_low: Tensor, teeth: Tensor,
+           cavity: Tensor, edge: float) -> Tensor:  # fmt: skip
     """Upper teeth hanging from under the upper lip, a rim of lower ones when they are bared."""
     tooth = who.mouth_width * 0.2
     seam = torch.cos(x * (torch.pi / tooth)).abs()

@@ -87,9 +87,7 @@ def random_sentence(seed: int) -> str:
     elif kind < 0.72:
         text = f"{person()} and {person()} {one(_VERBS)} {target()}"
     elif kind < 0.82:
-        text = (
-            f"{one(('where is', 'why was', 'who moved', 'how about', 'could you show me', 'have you found'))} {thing()}"
-        )
+        text = f"{one(_QUESTIONS)} {thing()}"
         return f"{text[0].upper()}{text[1:]}?"
     elif kind < 0.91:
         text = f"{one(_ORDERS)} {thing()} {one(_ADVERBS)}"

@@ -117,19 +117,19 @@ def _with_closures(phonemes: list[Phoneme], samples: np.ndarray, rate: int) -> l
     return fixed
 
 
-def utterance(seed: int, seconds: float, voice: str | None = None) -> tuple[Tensor, Tensor]:
+def utterance(seed: int, seconds: float) -> tuple[Tensor, Tensor]:
     """Random sentences with short pauses, filling ``seconds`` exactly.
 
     Returns the waveform, float32 [round(seconds * 16000)], and the mouth track, float32 [round(seconds * 25), 5], frame
     i at (i + 0.5) / 25 s. One voice, pace and pitch per seed.
     """
     rng = np.random.default_rng((seed, 3))
-    chosen, rate, pitch = VOICES[int(rng.integers(len(VOICES)))], int(rng.integers(130, 201)), int(rng.integers(25, 76))
+    voice, rate, pitch = VOICES[int(rng.integers(len(VOICES)))], int(rng.integers(130, 201)), int(rng.integers(25, 76))
     total, cursor = round(seconds * SAMPLE_RATE), float(rng.uniform(0.08, 0.45))
     waveform, phonemes = torch.zeros(total), []
     with _Speaker() as speaker:
         while cursor < seconds:
-            said = speaker.say(random_sentence(int(rng.integers(2**31))), voice or chosen, rate, pitch)
+            said = speaker.say(random_sentence(int(rng.integers(2**31))), voice, rate, pitch)
             first = round(cursor * SAMPLE_RATE)
             part = said.waveform[: total - first]
             waveform[first : first + len(part)] = part

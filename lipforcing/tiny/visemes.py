@@ -1,7 +1,7 @@
 """From phonemes to mouth shapes: viseme targets and coarticulation.
 
 Phoneme symbols are those of espeak-ng's English (Kirshenbaum-like); mouth columns are opening, width, rounding, teeth,
-tongue as in ``faces``. Frame i of a track is the mouth at the middle of its display interval, (i + 0.5) / fps seconds.
+tongue as in ``faces``. Frame i of a track is the mouth at the middle of its display interval, (i + 0.5) / 25 seconds.
 """
 
 from __future__ import annotations
@@ -59,7 +59,6 @@ _GLIDES = {
 }  # fmt: skip
 _BILABIAL = ("p", "b", "m")
 STOPS = ("p", "b", "t", "d", "k", "g", "tS", "dZ", "t#", "t2", "?")
-VOWELS = frozenset("AaVEeIi@3OoUu0Q")
 
 
 def shapes_of(symbol: str) -> list[Shape]:
@@ -78,13 +77,13 @@ def is_pause(symbol: str) -> bool:
     return symbol.startswith("_")
 
 
-def viseme_track(phonemes: list[Phoneme], frames: int, fps: float = FPS, waveform: Tensor | None = None) -> Tensor:
+def viseme_track(phonemes: list[Phoneme], frames: int, waveform: Tensor | None = None) -> Tensor:
     """Mouth track [frames, 5] of ``phonemes`` (symbol, start s, end s), at rest wherever none is listed.
 
     With ``waveform`` (mono [samples], 16 kHz) vowels open wider where it is loud. A sound shows about 50 ms around its
     place, so the track at a time is a function of the audio within some 120 ms of it.
     """
-    count = int(np.ceil(frames / fps * _RATE)) + _RATE // 2
+    count = int(np.ceil(frames / FPS * _RATE)) + _RATE // 2
     time = (np.arange(count) + 0.5) / _RATE
     targets = np.tile(np.array(RELAXED), (count, 1))
     sealed = np.zeros(count)
@@ -112,7 +111,7 @@ def viseme_track(phonemes: list[Phoneme], frames: int, fps: float = FPS, wavefor
         targets[:, column] = np.convolve(padded, kernel, mode="valid")[:count]
     targets[:, 0] *= 1 - sealed
     targets[:, 3:] *= (1 - sealed)[:, None]
-    wanted = (np.arange(frames) + 0.5) / fps
+    wanted = (np.arange(frames) + 0.5) / FPS
     track = np.stack([np.interp(wanted, time, targets[:, column]) for column in range(5)], axis=1)
     return torch.from_numpy(track).float().clamp(0, 1)
 

@@ -1,9 +1,9 @@
 """Everything of the host outside its public node API: `comfy.*`, `comfy_api` values, `folder_paths`, `server`.
 
 Those modules change without notice, so the rest of the pack reaches them only through this package: values, folders and
-feedback here, its MODEL in `models`, its VAE and AUDIO_ENCODER in `codecs`. They are imported when a function is
-called, never when the pack loads. `tests/host/contract.py` and `contract_models.py` check every function inside a real
-host.
+feedback here, its MODEL in `patchers`, its VAE and AUDIO_ENCODER in `codecs`. They are imported when a function is
+called, never when the pack loads. `tests/host/contract.py` and `contract_patchers.py` check every function inside a
+real host.
 """
 
 from __future__ import annotations

@@ -192,12 +192,12 @@ def _vae_class() -> type:
             factor = codec.spatial_factor
             self.upscale_ratio = (frames_for_latents, factor, factor)
             self.downscale_ratio = (latents_for_frames, factor, factor)
-            self.upscale_index_formula = self.downscale_index_formula = (4, factor, factor)
+            self.upscale_index_formula = self.downscale_index_formula = (TEMPORAL_FACTOR, factor, factor)
             self.format = comfy.latent_formats.Wan21()
             # Some hundred numbers per pixel of a frame and its block of four.
             self.memory_used_encode = lambda shape, dtype: 400 * shape[2] * shape[3] * shape[4] * dtype.itemsize
             self.memory_used_decode = lambda shape, dtype: self.memory_used_encode(
-                (1, 3, 4 * shape[2], 8 * shape[3], 8 * shape[4]), dtype
+                (1, 3, TEMPORAL_FACTOR * shape[2], factor * shape[3], factor * shape[4]), dtype
             )
             self.crop_input, self.not_video, self.extra_1d_channel, self.size = True, False, None, None
 

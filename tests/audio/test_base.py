@@ -39,8 +39,8 @@ def test_a_recording_has_a_row_per_started_frame_or_as_many_as_are_shown():
         (2000, 9, 9),
     ):
         assert encode_audio(Numbers(), torch.ones(samples), frames).flatten().tolist() == list(range(rows))
-    features = AudioFeatures.encode(Numbers(), torch.ones(1000), 5)
-    assert features.seconds == 1000 / 16_000 and len(features.features) == 5
+    features = AudioFeatures.encode(Numbers(), torch.ones(1000))
+    assert features.seconds == 1000 / 16_000 and len(features.features) == 2
 
 
 def test_rows_are_cut_or_the_last_one_is_repeated():

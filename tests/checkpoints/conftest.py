@@ -8,6 +8,7 @@ import sys
 import pytest
 import torch
 from safetensors.torch import save_file
+from torch import nn
 
 from ..conftest import goldens_folder
 
@@ -57,3 +58,23 @@ def released(tmp_path, student_shapes):
         return tmp_path / name
 
     return save
+
+
+@pytest.fixture
+def tensors():
+    """Tensors of all kinds that a state dict may hold."""
+    generator = torch.Generator().manual_seed(0)
+    base = torch.randn(6, 5, generator=generator)
+    return {
+        "plain": base,
+        "transposed": base.t(),
+        "slice": base[1:5, ::2],
+        "half": base.half(),
+        "bf16": base.bfloat16(),
+        "double": base.double(),
+        "int": torch.arange(7),
+        "bool": torch.tensor([True, False, True]),
+        "scalar": torch.tensor(2.5),
+        "empty": torch.zeros(0, 3),
+        "parameter": nn.Parameter(torch.ones(2, 2)),
+    }

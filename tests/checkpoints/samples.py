@@ -1,4 +1,4 @@
-"""Small checkpoints of every kind, with random weights."""
+"""Small checkpoints of every kind, with random weights, and what is asked of every container."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ import torch
 from lipforcing.audio.wav2vec2 import Wav2Vec2Config
 from lipforcing.checkpoints.catalog import expected_shapes
 from lipforcing.checkpoints.detect import Kind
-from lipforcing.checkpoints.umt5 import UMT5Size
+from lipforcing.checkpoints.files import open_tensors
+from lipforcing.checkpoints.umt5 import WAN_PARTS, UMT5Size, official_umt5_name
 from lipforcing.codecs.taehv import tiny as taehv_tiny
 from lipforcing.codecs.tiny import TinyCodecConfig
 from lipforcing.codecs.wan_vae import WanVAEConfig
 from lipforcing.models.config import WanConfig
-from lipforcing.syncnet.model import SyncNetConfig
+from lipforcing.models.syncnet import SyncNetConfig
 
 # Four layers are the fewest that have an audio projection; heads of 128 need no metadata.
 WAN = WanConfig(
@@ -108,3 +109,27 @@ SAMPLES = {
     Kind.TEXT_ENCODER: text_encoder,
     Kind.TEXT_EMBEDDING: lambda: {"context": torch.zeros(1, 512, 4096, dtype=torch.bfloat16)},
 }
+
+
+def wan_names_of_umt5(tensors):
+    """Tensors of a UMT5 encoder under the names of Wan's own file."""
+    back = {official_umt5_name(part + "weight"): part + "weight" for part in ("token_embedding.", "norm.")}
+    for name in tensors:
+        for part, official in WAN_PARTS.items():
+            block = f"blocks.{name.split('.')[2]}." if name.startswith("encoder.block.") else None
+            if block and official.startswith("layer.") and f".{official}" in name:
+                rest = name.partition(f".{official}")[2]
+                back[name] = block + part + rest
+    return {back[name]: tensor for name, tensor in tensors.items()}
+
+
+def check(path, tensors, format):
+    """A file is of a format and gives back exactly these tensors, whole and in pieces."""
+    file = open_tensors(path)
+    assert file.format == format
+    assert set(file) == set(tensors)
+    for name, tensor in tensors.items():
+        assert file.shapes[name] == tuple(tensor.shape) and file.dtypes[name] == tensor.dtype
+        assert torch.equal(file[name], tensor.detach()), name
+        blocks = list(file.blocks(name, block_bytes=16))
+        assert torch.equal(torch.cat(blocks) if tensor.ndim and len(tensor) else file[name], tensor.detach()), name

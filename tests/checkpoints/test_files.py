@@ -3,51 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections import OrderedDict
 
 import pytest
 import torch
 from safetensors.torch import save_file
-from torch import nn
 
 from lipforcing.checkpoints.files import open_tensors
 from lipforcing.errors import InputError
 
-
-@pytest.fixture
-def tensors():
-    generator = torch.Generator().manual_seed(0)
-    base = torch.randn(6, 5, generator=generator)
-    return {
-        "plain": base,
-        "transposed": base.t(),
-        "slice": base[1:5, ::2],
-        "half": base.half(),
-        "bf16": base.bfloat16(),
-        "double": base.double(),
-        "int": torch.arange(7),
-        "bool": torch.tensor([True, False, True]),
-        "scalar": torch.tensor(2.5),
-        "empty": torch.zeros(0, 3),
-        "parameter": nn.Parameter(torch.ones(2, 2)),
-    }
-
-
-def check(path, tensors, format):
-    file = open_tensors(path)
-    assert file.format == format
-    assert set(file) == set(tensors)
-    for name, tensor in tensors.items():
-        assert file.shapes[name] == tuple(tensor.shape) and file.dtypes[name] == tensor.dtype
-        assert torch.equal(file[name], tensor.detach()), name
-        blocks = list(file.blocks(name, block_bytes=16))
-        assert torch.equal(torch.cat(blocks) if tensor.ndim and len(tensor) else file[name], tensor.detach()), name
-
-
-@pytest.mark.parametrize("zipped", [True, False])
-def test_torch_files_keep_values_shapes_and_strides(tmp_path, tensors, zipped):
-    torch.save(tensors, tmp_path / "a.bin", _use_new_zipfile_serialization=zipped)
-    check(tmp_path / "a.bin", tensors, "torch zip" if zipped else "torch legacy")
+from .samples import check
 
 
 def test_safetensors(tmp_path, tensors):
@@ -60,45 +24,6 @@ def test_safetensors(tmp_path, tensors):
     assert torch.equal(file["fp8"].float(), fp8.float())
     save_file(tensors, tmp_path / "b.safetensors")
     check(tmp_path / "b.safetensors", tensors, "safetensors")
-
-
-def test_float8_in_torch_zip(tmp_path):
-    tensor = torch.arange(8.0).to(torch.float8_e4m3fn)
-    torch.save({"w": tensor}, tmp_path / "a.pt")
-    assert torch.equal(open_tensors(tmp_path / "a.pt")["w"].float(), tensor.float())
-
-
-def test_nested_dicts_become_dotted_names(tmp_path):
-    torch.save({"model": {"net": OrderedDict(w=torch.ones(2))}, "step": 3, "args": {"lr": 1e-4}}, tmp_path / "a.pt")
-    assert set(open_tensors(tmp_path / "a.pt")) == {"model.net.w"}
-
-
-def test_bare_tensor(tmp_path):
-    torch.save(torch.ones(2, 3), tmp_path / "a.pt")
-    assert open_tensors(tmp_path / "a.pt").shapes == {"tensor": (2, 3)}
-
-
-def test_module_state_dict_with_metadata_attribute(tmp_path):
-    state = nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3)).state_dict()
-    torch.save(state, tmp_path / "a.pt")
-    check(tmp_path / "a.pt", state, "torch zip")
-
-
-@pytest.mark.filterwarnings("ignore:torch.distributed is disabled")
-def test_distributed_folder(tmp_path):
-    import torch.distributed.checkpoint as dcp
-
-    state = {"net": {"w": torch.arange(12.0).view(3, 4), "b": torch.ones(2, dtype=torch.bfloat16)}, "step": 5}
-    dcp.save(state, checkpoint_id=tmp_path / "a.net_model")
-    file = open_tensors(tmp_path / "a.net_model")
-    assert file.format == "distributed"
-    assert torch.equal(file["net.w"], state["net"]["w"]) and torch.equal(file["net.b"], state["net"]["b"])
-    assert torch.equal(file.rows("net.w", 1, 3), state["net"]["w"][1:3])
-    # The trainer's folder beside a student file that was not consolidated.
-    assert set(open_tensors(tmp_path / "a.pth")) == {"net.w", "net.b"}
-    (tmp_path / "a.net_model" / "__0_0.distcp").unlink()
-    with pytest.raises(InputError, match="incomplete"):
-        open_tensors(tmp_path / "a.net_model")
 
 
 def shards(folder, count=2):

@@ -34,7 +34,7 @@ BOMB = 128 << 20
 
 
 def read_all(path) -> bool:
-    """Open, identify, inspect and read everything; whether it worked. Anything but InputError escapes."""
+    """Open, recognise, inspect and read everything; whether it worked. Anything but InputError escapes."""
     try:
         checkpoint = open_checkpoint(path)
         inspect(path)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lipforcing.checkpoints.layouts import diffusers_to_native, find_layout, plain_lora_name, with_official_names
-from lipforcing.checkpoints.sources import Held
+from lipforcing.checkpoints.sources import InMemory
 from lipforcing.errors import InputError
 
 from . import samples
@@ -51,7 +51,7 @@ def test_what_lies_beside_the_model_is_ignored():
 
 
 def test_two_names_for_one_tensor_are_refused():
-    source = Held({"blocks.0.modulation": 0, "_core.blocks.0.modulation": 0}, label="both.pth")
+    source = InMemory({"blocks.0.modulation": 0, "_core.blocks.0.modulation": 0}, label="both.pth")
     with pytest.raises(InputError, match=r"both.pth is a mix"):
         with_official_names(source)
 

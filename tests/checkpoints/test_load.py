@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from lipforcing.checkpoints import Kind, load_into, load_module, load_text_embedding, open_checkpoint
-from lipforcing.checkpoints.sources import Held
+from lipforcing.checkpoints.sources import InMemory
 from lipforcing.errors import InputError
 from lipforcing.models.transformer import WanTransformer
 
@@ -95,20 +95,11 @@ def test_distributed_student(tmp_path):
     assert torch.equal(network.head.modulation, samples.student()["head.modulation"])
 
 
-def test_unmerged_training_checkpoint_is_merged(tmp_path):
-    lora = {name: tensor for name, tensor in samples.adapter(suffix=".default").items() if "lora" in name}
-    torch.save({f"_core.{name}": tensor for name, tensor in (samples.student() | lora).items()}, tmp_path / "s.pth")
-    network, _ = load_module(tmp_path / "s.pth", Kind.STUDENT)
-    pair = [lora[f"blocks.0.ffn.0.lora_{half}.default.weight"] for half in "BA"]
-    expected = samples.student()["blocks.0.ffn.0.weight"] + 0.5 * pair[0] @ pair[1]
-    assert torch.allclose(network.blocks[0].ffn[0].weight, expected, atol=1e-5)
-
-
 def test_unconverted_tensors_are_not_copied(write):
     source = open_checkpoint(write({"weight": torch.ones(4, 3), "bias": torch.ones(4)})).weights
     tensor = source["weight"]
 
-    class Same(Held):
+    class Same(InMemory):
         def __getitem__(self, name):
             return tensor if name == "weight" else super().__getitem__(name)
 
@@ -134,17 +125,3 @@ def test_text_embeddings(tmp_path, content):
     assert torch.equal(loaded, embedding[None])
     with pytest.raises(InputError, match="width 6, but the model takes 4096"):
         load_text_embedding(tmp_path / "text_emb.pt")
-
-
-def test_host_formats_that_only_the_host_reads(write):
-    meta = {"_quantization_metadata": '{"layers": {"blocks.0.ffn.0": {"format": "nvfp4"}}}'}
-    with pytest.raises(InputError, match="quantised as nvfp4"):
-        load_module(write(samples.student(), metadata=meta), Kind.STUDENT)
-
-
-def test_old_scaled_float8(write):
-    name = "blocks.0.ffn.0"
-    tensors = samples.student() | {"scaled_fp8": torch.zeros(2), f"{name}.scale_weight": torch.tensor(0.5)}
-    tensors[f"{name}.weight"] = torch.ones(96, 128).to(torch.float8_e4m3fn)
-    network, _ = load_module(write(tensors), Kind.STUDENT)
-    assert (network.blocks[0].ffn[0].weight == 0.5).all()

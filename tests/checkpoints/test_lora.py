@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from lipforcing.checkpoints.layouts import with_official_names
-from lipforcing.checkpoints.lora import Merged, lora_ratio
-from lipforcing.checkpoints.sources import Held
+from lipforcing.checkpoints.lora import Adapted, lora_ratio
+from lipforcing.checkpoints.sources import InMemory
 from lipforcing.errors import InputError
 
 from . import samples
@@ -26,8 +26,8 @@ def test_golden(golden, parity, suffix, layout):
         prefix = {"comfyui": "model.diffusion_model."}.get(layout, layout)
         base = {prefix + name: tensor for name, tensor in base.items()}
     adapter = data.group(f"adapter_{suffix}")
-    merged = Merged(
-        with_official_names(Held(base))[0], with_official_names(Held(adapter))[0], alpha=data.config["alpha"]
+    merged = Adapted(
+        with_official_names(InMemory(base))[0], with_official_names(InMemory(adapter))[0], alpha=data.config["alpha"]
     )
     expected = data.group("merged")
     assert set(merged) == set(expected)
@@ -39,12 +39,12 @@ def test_golden(golden, parity, suffix, layout):
 def test_narrow_patch_embedding_is_extended_with_zeros(golden, parity):
     data = golden(SET)
     adapter = data.group("adapter_short") | data.group("adapter_49ch")
-    merged = Merged(Held(data.group("base")), Held(adapter), data.config["alpha"], data.config["in_dim"])
+    merged = Adapted(InMemory(data.group("base")), InMemory(adapter), data.config["alpha"], data.config["in_dim"])
     parity(SET, "49 channels", merged["patch_embedding.weight"], data["merged_49ch/patch_embedding.weight"], 0)
 
 
 def test_rows_equal_the_whole():
-    merged = Merged(Held(samples.wan_base()), Held(samples.adapter()))
+    merged = Adapted(InMemory(samples.wan_base()), InMemory(samples.adapter()))
     for name in ("blocks.1.ffn.0.weight", "patch_embedding.weight", "blocks.0.modulation"):
         assert torch.allclose(torch.cat(list(merged.blocks(name, 1000))), merged[name], atol=1e-6)
 
@@ -52,7 +52,9 @@ def test_rows_equal_the_whole():
 def test_half_precision_is_merged_in_float32():
     name = "blocks.0.self_attn.q.weight"
     base, adapter = samples.wan_base(), samples.adapter()
-    half = Merged(Held({k: v.bfloat16() for k, v in base.items()}), Held({k: v.bfloat16() for k, v in adapter.items()}))
+    half = Adapted(
+        InMemory({k: v.bfloat16() for k, v in base.items()}), InMemory({k: v.bfloat16() for k, v in adapter.items()})
+    )
     assert half[name].dtype == torch.float32
     weight, a, b = (
         source[key].bfloat16().double()
@@ -66,7 +68,7 @@ def test_half_precision_is_merged_in_float32():
 
 
 def test_ratio():
-    plain, own = Held({}), Held({}, {"lipforcing": '{"lora_alpha": 2}'})
+    plain, own = InMemory({}), InMemory({}, {"lipforcing": '{"lora_alpha": 2}'})
     assert lora_ratio(plain, 128, None) == 0.5
     assert lora_ratio(plain, 128, 32) == 0.25
     assert lora_ratio(own, 8, None) == 0.25
@@ -77,8 +79,8 @@ def test_training_checkpoint_with_its_own_base():
     name = "blocks.0.ffn.2.weight"
     tensors = samples.student() | {k: v for k, v in samples.adapter(suffix=".default").items() if "lora" in k}
     long = {k.replace(".weight", ".base_layer.weight") if k == name else k: v for k, v in tensors.items()}
-    source, _ = with_official_names(Held({f"_core.{k}": v for k, v in long.items()}))
-    merged = Merged(source, source)
+    source, _ = with_official_names(InMemory({f"_core.{k}": v for k, v in long.items()}))
+    merged = Adapted(source, source)
     expected = tensors[name] + 0.5 * (
         tensors["blocks.0.ffn.2.lora_B.default.weight"] @ tensors["blocks.0.ffn.2.lora_A.default.weight"]
     )
@@ -89,7 +91,7 @@ def test_training_checkpoint_with_its_own_base():
 def broken(change):
     tensors = samples.adapter()
     change(tensors)
-    return Held(tensors, label="adapter.pt")
+    return InMemory(tensors, label="adapter.pt")
 
 
 @pytest.mark.parametrize(
@@ -107,4 +109,4 @@ def broken(change):
 )
 def test_misfits_are_named(change, message):
     with pytest.raises(InputError, match=message.replace("(", r"\(")):
-        Merged(Held(samples.wan_base(), label="base.pth"), broken(change))
+        Adapted(InMemory(samples.wan_base(), label="base.pth"), broken(change))

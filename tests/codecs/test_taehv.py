@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from lipforcing.codecs.base import decode, encode, extended
-from lipforcing.codecs.taehv import TAEHV, WARM_UP_FRAMES, taew2_1, tiny
+from lipforcing.codecs.base import WARM_UP_FRAMES, decode, encode, extended
+from lipforcing.codecs.taehv import TAEHV, taew2_1, tiny
 
 from ..golden_weights import procedural_weights, sha256, taehv_rule
 
@@ -110,3 +110,10 @@ def test_unclamped_frames_keep_their_gradient():
     assert frames.min() > 1
     frames.sum().backward()
     assert latents.grad.abs().max() > 0
+
+
+@torch.no_grad()
+def test_latents_of_a_student_in_half_precision_are_decoded_in_the_decoders_own():
+    codec, latents = TAEHV(tiny()), torch.randn(1, 16, 2, 4, 4).bfloat16()
+    frames = decode(codec, latents)
+    assert frames.dtype == torch.float32 and torch.equal(frames, decode(codec, latents.float()))

@@ -2,41 +2,26 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from dataclasses import replace
 from fractions import Fraction
-from pathlib import Path
 
 import pytest
 import torch
 
-from lipforcing.cli import main
 from lipforcing.errors import InputError
-from lipforcing.evaluation import METRICS, Evaluation, Options, evaluate
-from lipforcing.evaluation.report import to_csv, to_html, to_text
+from lipforcing.evaluation import METRICS, Options, evaluate
 from lipforcing.evaluation.run import _sync_values
 from lipforcing.faces.landmarks import Face
-from lipforcing.media import Audio, VideoWriter
+from lipforcing.media import VideoWriter
 from lipforcing.syncnet import SyncNet, SyncNetConfig
 from lipforcing.syncnet.report import report
+
+from .clips import clip
 
 pytest.importorskip("skimage")
 
 SMALL = SyncNetConfig(64, (2, 3, 4, 5, 6, 7), (3, 4, 5, 6, 7, 8), 9, aligned=True)
-
-
-def clip(path: Path, frames: int = 12, seed: int = 0, size: tuple[int, int] = (48, 40), sound: bool = True) -> Path:
-    """A lossless video of noise, with noise."""
-    path.parent.mkdir(exist_ok=True)
-    generator = torch.Generator().manual_seed(seed)
-    audio = Audio(0.2 * torch.randn(1, frames * 640, generator=generator), 16_000) if sound else None
-    with VideoWriter(path, size[1], size[0], Fraction(25), audio=audio, lossless=True) as writer:
-        for n in range(frames):
-            picture = torch.randint(0, 256, (*size, 3), generator=generator, dtype=torch.uint8)
-            writer.write(picture, n / 25)
-    return path
 
 
 @pytest.fixture(scope="module")
@@ -149,54 +134,3 @@ def test_no_face_is_a_problem_of_the_clip(tmp_path, options):
     clip(tmp_path / "b" / "x.mkv")
     with pytest.raises(InputError, match="no face was found in the reference"):
         evaluate(tmp_path / "a", tmp_path / "b", replace(options, face="auto", detector=Corner()))
-
-
-def test_reports():
-    clips = {"a<b": {"sync_c": 2.0, "fps": 10.0}, "c": {"sync_c": 4.0}}
-    evaluation = Evaluation(clips, {"fid": 12.5}, ["c: a <problem>"])
-    text = to_text(evaluation)
-    assert "3.000" in text and "12.500" in text and "LPIPS mouth: needs --lpips-weights FILE" in text
-    assert "a <problem>" in text
-    rows = list(csv.reader(io.StringIO(to_csv(evaluation))))
-    assert rows == [["clip", "sync_c", "fps"], ["a<b", "2.0", "10.0"], ["c", "4.0", ""]]
-    page = to_html(evaluation, "x & y")
-    assert "x &amp; y" in page and "a &lt;problem&gt;" in page and page.count("<svg") == 2
-    assert page.count("<circle") == 3 and "http" not in page.replace("http-equiv", "")
-
-
-def test_command(tmp_path, capsys):
-    a, b = tmp_path / "a", tmp_path / "b"
-    for folder, seed in ((a, 1), (b, 0)):
-        for name in ("one", "two"):
-            clip(folder / f"{name}.mkv", seed=seed, frames=7)
-    arguments = ["evaluate", str(a), "--reference", str(b), "--face", "full"]
-    assert main([*arguments, "--against", str(b)]) == 0
-    printed = capsys.readouterr()
-    assert "SSIM mouth" in printed.out and "difference to the other system" in printed.out and "2 of 2" in printed.err
-    assert main([*arguments, "--against", str(b), "--json"]) == 0
-    plain = json.loads(capsys.readouterr().out)
-    assert plain["against"]["psnr_mouth"]["losses"] == 2 and plain["boxes"] == "reference"
-    assert main([*arguments, "--csv", "-o", str(tmp_path / "t.csv")]) == 0
-    assert len((tmp_path / "t.csv").read_text().splitlines()) == 3 and not capsys.readouterr().out
-    assert main([*arguments, "--html", "-o", str(tmp_path / "t.html")]) == 0
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b", "t.csv", "t.html"]
-
-
-@pytest.mark.parametrize(
-    "extra, said",
-    [
-        (["--reference", "nowhere"], "nowhere is no folder"),
-        (["--reference", ".", "--lpips-weights", "none.pth"], "none.pth"),
-        (["--reference", ".", "--identity-weights", "none.pth"], "none.pth"),
-        (["--reference", ".", "--fid-weights", "none.pth"], "none.pth"),
-        (["--reference", ".", "--fvd-weights", "none.pt"], "none.pt"),
-        (["--reference", ".", "-o", "nowhere/out.html"], "nowhere"),
-        (["--reference", ".", "--face", "auto", "--detector", "none.pth"], "none.pth"),
-    ],
-)
-def test_bad_input_is_one_sentence(extra, said, tmp_path, capsys, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    arguments = ["evaluate", str(tmp_path), *extra]
-    assert main(arguments if "--face" in extra else [*arguments, "--face", "full"]) == 2
-    printed = capsys.readouterr().err.strip()
-    assert printed.startswith("lipforcing: ") and said in printed and len(printed.splitlines()) == 1

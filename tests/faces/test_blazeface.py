@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from lipforcing.faces.blazeface import Detection, FaceDetector, _united, detect_faces, letterbox, load_network
-from lipforcing.faces.blazeface_networks import FullRange, ShortRange
+from lipforcing.faces.blazeface_networks import ShortRange
 
 from . import pictures
 from .faceless import faceless
@@ -35,20 +35,6 @@ def canvas(height: int, width: int, *placed: tuple[torch.Tensor, int, int]) -> t
 def shrunk(picture: torch.Tensor, height: int, width: int) -> torch.Tensor:
     pixels = F.interpolate(picture.permute(2, 0, 1)[None], size=(height, width), mode="bilinear", antialias=True)
     return pixels[0].permute(1, 2, 0)
-
-
-def test_key_names_are_those_of_the_host():
-    short, full = ShortRange().state_dict(), FullRange().state_dict()
-    assert len(short) == 74 and len(full) == 182
-    assert {"stem.bias", "blocks.15.depthwise.weight", "blocks.0.pointwise.bias", "cls_16.weight", "reg_8.bias"} < {
-        *short
-    }
-    assert {"backbone.14.pw2.weight", "lateral_convs.2.bias", "top_conv.weight", "decoder_levels.2.0.dw1.bias"} < {
-        *full
-    }
-    assert {"decoder_reduce_convs.1.weight", "cls_conv.bias", "cls_dw.weight", "reg_conv.bias", "reg_dw.weight"} < {
-        *full
-    }
 
 
 def test_the_letterbox_reads_every_other_pixel_of_a_picture_of_twice_its_size():

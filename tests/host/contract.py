@@ -301,10 +301,10 @@ def main(host_folder: str, base: str, pack: str) -> None:
     enter_host(host_folder, base)
     report = {"load": load_pack(pack), "checks": {}}
     sys.path.append(str(Path(__file__).parent))
-    import contract_models
+    import contract_patchers
     import torch
 
-    checks = {name: functools.partial(check, adapter()) for name, check in CHECKS.items()} | contract_models.CHECKS
+    checks = {name: functools.partial(check, adapter()) for name, check in CHECKS.items()} | contract_patchers.CHECKS
     for name, check in checks.items():
         with tempfile.TemporaryDirectory() as folder:
             try:

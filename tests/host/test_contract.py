@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from . import contract, contract_models
+from . import contract, contract_patchers
 from .server import PACK_FOLDER, make_base, server_environment
 
 
@@ -24,7 +24,7 @@ def report(host, host_python, tmp_path_factory) -> dict:
     return json.loads(lines[0].removeprefix("REPORT"))
 
 
-@pytest.mark.parametrize("name", [*contract.CHECKS, *contract_models.CHECKS])
+@pytest.mark.parametrize("name", [*contract.CHECKS, *contract_patchers.CHECKS])
 def test_host_function(report, name):
     assert report["checks"][name] == "", report["checks"][name]
 

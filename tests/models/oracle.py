@@ -144,7 +144,7 @@ class Oracle:
     def rotate(self, x, frame, grid):
         """Turn pairs (2m, 2m + 1) of one frame's tokens [B, S, heads, D] by its (frame, row, column) position."""
         dim = x.shape[-1]
-        side = dim // 3
+        side = 2 * (dim // 2 // 3)  # whole pairs
         rows = torch.arange(grid[0]).repeat_interleave(grid[1])
         columns = torch.arange(grid[1]).repeat(grid[0])
         angles = []

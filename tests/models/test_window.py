@@ -1,12 +1,10 @@
-"""Windows and pasts against the oracle: streaming, merged and static forwards, batches, gradients."""
+"""Windows and pasts against the oracle: streaming, merged and static forwards, batches."""
 
 from __future__ import annotations
 
 import pytest
 import torch
-from torch.utils.checkpoint import checkpoint
 
-from lipforcing.distill.forcing import self_forcing
 from lipforcing.models import Inputs, Merged, Past, Rolling, StaticRolling, static_pasts
 from lipforcing.models.conditioning import join
 from lipforcing.models.window import SLOTS
@@ -136,68 +134,3 @@ def test_batch_is_independent_runs():
         alone = Inputs(*(value[row : row + 1] for value in vars(inputs).values()))
         for ours, theirs in zip(both, sampled(model, alone, noise[:, :, row : row + 1])):
             torch.testing.assert_close(ours[row : row + 1], theirs, atol=1e-5, rtol=0)
-
-
-class Checkpointed(torch.nn.Module):
-    """A block whose activations are computed again in the backward pass."""
-
-    def __init__(self, block) -> None:
-        super().__init__()
-        self.block = block
-        self.keys_values, self.text_keys_values = block.keys_values, block.text_keys_values
-
-    def forward(self, *args):
-        return checkpoint(self.block, *args, use_reentrant=False)
-
-
-def gradients(model, parameters, exit_step: int) -> tuple[list[torch.Tensor], dict[str, torch.Tensor]]:
-    """Chunks of a self-forcing rollout over four chunks, and the gradient of a loss of all of them."""
-    inputs = random_inputs(model.config, LATENTS)
-    noise = random_noise(inputs)
-    chunks = spans(model.prepare(inputs), LATENTS)
-    x0 = list(self_forcing(stream_of(model, inputs), chunks, noise, SIGMAS, exit_step))
-    torch.cat(x0).square().mean().backward()
-    return x0, {name: p.grad for name, p in parameters.items()}
-
-
-def oracle_gradients(model, exit_step: int) -> tuple[list[torch.Tensor], dict[str, torch.Tensor]]:
-    """The same by brute force."""
-    inputs = random_inputs(model.config, LATENTS)
-    run = causal_oracle(model, inputs)
-    chunks = []
-    for draws in random_noise(inputs):
-        x = draws[0]
-        if exit_step == 1:
-            with torch.no_grad():
-                x = (1 - SIGMAS[1]) * run.x0(x, SIGMAS[0]) + SIGMAS[1] * draws[1]
-        chunks.append(run.x0(x, SIGMAS[exit_step]))
-        with torch.no_grad():
-            run.write(chunks[-1].detach())
-    torch.cat(chunks).square().mean().backward()
-    return chunks, {name: p.grad for name, p in model.named_parameters()}
-
-
-def largest_difference(ours: dict, theirs: dict) -> float:
-    """Over all parameters, relative to each parameter's largest gradient."""
-    assert ours.keys() == theirs.keys() and all(g is not None for g in (*ours.values(), *theirs.values()))
-    return max(((ours[n] - g).abs().max() / g.abs().max().clamp(min=1e-6)).item() for n, g in theirs.items())
-
-
-@pytest.mark.parametrize("exit_step", [0, 1])
-def test_gradients_of_a_rollout(exit_step):
-    """Plain against the oracle, and with activation checkpointing against plain."""
-    model = small_model().requires_grad_()
-    chunks, plain = gradients(model, dict(model.named_parameters()), exit_step)
-
-    twin = small_model().requires_grad_()
-    expected, brute = oracle_gradients(twin, exit_step)
-    for ours, theirs in zip(chunks, expected, strict=True):
-        torch.testing.assert_close(ours, theirs, **LIMIT)
-    assert largest_difference(plain, brute) < 1e-4
-
-    again = small_model().requires_grad_()
-    parameters = dict(again.named_parameters())
-    for i, block in enumerate(again.blocks):
-        again.blocks[i] = Checkpointed(block)
-    _, recomputed = gradients(again, parameters, exit_step)
-    assert largest_difference(recomputed, plain) <= 1e-6

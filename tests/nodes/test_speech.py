@@ -53,7 +53,7 @@ def test_a_graph_hears_what_the_whole_node_hears(pack, encoder, tmp_path, monkey
         pipeline.planned_voice(family, media.Audio(waveform, 16_000), plan, pack("lipforcing.stream.meter").Meter())
     rows = torch.cat(heard)
 
-    monkeypatch.setattr(speech, "ear", lambda *_: encoder)
+    monkeypatch.setattr(speech, "encoder_of", lambda *_: encoder)
     monkeypatch.setattr(speech.host, "intermediate", lambda tensor: tensor)
     value = {"waveform": waveform[None], "sample_rate": 16_000}
     execute = speech.LipForcingAudioEncode.execute

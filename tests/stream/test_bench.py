@@ -2,30 +2,14 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 import torch
 
-from lipforcing.cli import main
 from lipforcing.models.config import wan_1_3b, wan_14b
 from lipforcing.stream.bench import BenchResult, bench, chunk_flops, matmul_ceiling, random_family
 from lipforcing.stream.meter import StageTimes
 
 STAGES = ["encode", "condition", "cache write", "denoise", "decode"]
-
-
-def test_operations_of_a_forward_are_those_of_the_model_page():
-    """14B: 73.4 TFLOP in linear layers, 18.0 in self-attention, 1.3 in attention to 512 text positions, per forward."""
-    for config, linear, own, text in ((wan_14b(), 73.4, 18.0, 1.3), (wan_1_3b(), 7.7, 4.1, 0.3)):
-        tokens, keys = 3 * 1024, 7 * 1024
-        assert config.forward_flops(tokens, 0, 0) / 1e12 == pytest.approx(linear, rel=0.02)
-        found = config.forward_flops(tokens, keys, 0) - config.forward_flops(tokens, 0, 0)
-        assert found / 1e12 == pytest.approx(own, rel=0.02)
-        found = config.forward_flops(tokens, 0, 512) - config.forward_flops(tokens, 0, 0)
-        assert found / 1e12 == pytest.approx(text, rel=0.1)
-        step = config.forward_flops(tokens, keys, 9)
-        assert 2.9 * step < chunk_flops(config, 1024, 9) < 3 * step
 
 
 def test_result_is_computed_from_the_chunks():
@@ -53,14 +37,7 @@ def test_ceiling_is_a_rate_that_a_product_reaches():
     assert 1e8 < matmul_ceiling(torch.zeros(1), 0.1) < 1e14
 
 
-def test_command_prints_json(capsys):
-    assert main(["bench", "--chunks", "1", "--json"]) == 0
-    found = json.loads(capsys.readouterr().out)
-    assert found["preset"] == "tiny" and found["chunks"] == 1 and found["frames_per_second"] > 0
-    assert set(found["stages"]) == set(STAGES)
-
-
-def test_weights_that_are_not_here_are_said(capsys):
-    assert main(["bench", "--preset", "wan_14b"]) == 2
-    assert "--random-weights" in capsys.readouterr().err
-    assert main(["bench", "--chunks", "0"]) == 2
+def test_a_chunk_is_two_steps_and_a_cache_write_without_the_last_block():
+    for config in (wan_14b(), wan_1_3b()):
+        step = config.forward_flops(3 * 1024, 7 * 1024, 9)
+        assert chunk_flops(config, 1024, 9) == pytest.approx((3 - 1 / config.num_layers) * step)

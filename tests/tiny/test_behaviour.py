@@ -11,7 +11,6 @@ from safetensors.torch import load_file
 from lipforcing.faces.mask import pixel_mask
 from lipforcing.pipeline import sync_crops
 from lipforcing.stream.family import Family
-from lipforcing.timeline import chunks_for_frames, frames_for_chunks
 from lipforcing.tiny import family
 from lipforcing.tiny.faces import Identity, render, sample_head
 from lipforcing.tiny.meter import correlation
@@ -21,23 +20,22 @@ SIZE = (family.CROP_SIZE, family.CROP_SIZE)
 UNSEEN_PEOPLE = 55_000_000
 
 
-def lip_sync(models: Family, crops: torch.Tensor, waveform: torch.Tensor, seed: int = 1) -> torch.Tensor:
+def lip_sync(tiny: Family, crops: torch.Tensor, waveform: torch.Tensor, seed: int = 1) -> torch.Tensor:
     """Generated crops [T, 3, S, S] of source crops [T, 3, S, S]."""
-    return sync_crops(models, crops, waveform, seed)[0]
+    return sync_crops(tiny, crops, waveform, seed)[0]
 
 
 @pytest.fixture(scope="module")
-def models() -> Family:
+def tiny() -> Family:
     return family.tiny_family()
 
 
 @pytest.fixture(scope="module")
-def dubbed(models):
+def dubbed(tiny):
     """Unseen people, each with the mouth of one unseen utterance, dubbed with the next one."""
     data = load_file(SPEECH)
     waveforms, mouths = data["waveform"].float() / 32767, data["mouth"]
-    frames = frames_for_chunks(chunks_for_frames(mouths.shape[1]))
-    assert frames == mouths.shape[1]
+    frames = mouths.shape[1]
     meter = family.load("meter")
     clips = []
     for i in range(len(mouths)):
@@ -45,7 +43,7 @@ def dubbed(models):
         who = UNSEEN_PEOPLE + i
         pictures = render(Identity.sample(who), mouths[i], sample_head(who, frames), SIZE)
         crops = pictures.permute(0, 3, 1, 2).float() / 127.5 - 1
-        result = lip_sync(models, crops, waveforms[j])
+        result = lip_sync(tiny, crops, waveforms[j])
         with torch.inference_mode():
             opening = meter(result)[:, 0]
         clips.append({"crops": crops, "result": result, "opening": opening, "source": mouths[i], "wanted": mouths[j]})
@@ -55,15 +53,6 @@ def dubbed(models):
 def mean_correlation(pairs) -> float:
     values = [correlation(a, b) for a, b in pairs]
     return sum(values) / len(values)
-
-
-def test_the_meter_reads_drawn_mouths():
-    """The instrument itself, on people and mouths it was not trained on."""
-    mouth = load_file(SPEECH)["mouth"][0]
-    pictures = render(Identity.sample(UNSEEN_PEOPLE + 99), mouth, sample_head(5, len(mouth)), SIZE)
-    with torch.inference_mode():
-        read = family.load("meter")(pictures.permute(0, 3, 1, 2).float() / 127.5 - 1)
-    assert correlation(read[:, 0], mouth[:, 0]) > 0.95
 
 
 def test_mouth_follows_unseen_speech(dubbed):
@@ -99,9 +88,9 @@ def test_face_outside_the_mouth_survives(dubbed):
         assert difference < 0.06  # 8 of 255 levels, through the codec
 
 
-def test_same_seed_same_frames_whatever_follows(models, dubbed):
+def test_same_seed_same_frames_whatever_follows(tiny, dubbed):
     crops = dubbed[0]["crops"]
     waveform = load_file(SPEECH)["waveform"][1].float() / 32767
-    short = lip_sync(models, crops[:33], waveform)
+    short = lip_sync(tiny, crops[:33], waveform)
     assert torch.equal(short[:21], dubbed[0]["result"][:21])  # in the last chunk the sound ends sooner
-    assert not torch.allclose(short, lip_sync(models, crops[:33], waveform, seed=2), atol=1e-3)
+    assert not torch.allclose(short, lip_sync(tiny, crops[:33], waveform, seed=2), atol=1e-3)

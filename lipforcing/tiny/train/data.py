@@ -53,13 +53,12 @@ class SpeechClips:
 
     Attributes:
         source, target: uint8 [clips, frames, 128, 128, 3].
-        source_mouth, mouth: mouth tracks [clips, frames, 5].
+        mouth: mouth tracks [clips, frames, 5] of the target.
         waveform: [clips, frames * 640], of the target.
     """
 
     source: Tensor
     target: Tensor
-    source_mouth: Tensor
     mouth: Tensor
     waveform: Tensor
 
@@ -87,4 +86,4 @@ def speech_clips(seed: int, count: int, frames: int, folder: Path) -> SpeechClip
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the pictures are read-only and stay so
         source, target = (torch.from_numpy(version) for version in pictures)
-    return SpeechClips(source, target, said["mouth"].roll(1, 0), said["mouth"], said["waveform"])
+    return SpeechClips(source, target, said["mouth"], said["waveform"])

@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from ...audio.base import encode_audio
 from ...audio.logmel import LogMelEncoder
-from ...codecs.base import VideoCodec, encode
+from ...codecs.base import LATENT_CHANNELS, SPATIAL_FACTOR, VideoCodec, encode
 from ...faces.mask import latent_mask, pixel_mask
 from ...models import Inputs, WanConfig
 from ...timeline import frames_for_chunks, latents_for_frames
@@ -55,9 +55,11 @@ def encode_clips(clips: SpeechClips, codec: VideoCodec) -> LatentClips:
     audio_encoder = LogMelEncoder()
     count, frames = clips.target.shape[:2]
     starts = range(0, frames - WINDOW + 1, STRIDE)
-    size = (count * len(starts), 16, latents_for_frames(WINDOW), SIZE[0] // 8, SIZE[1] // 8)
+    windows = count * len(starts)
+    grid = (side // SPATIAL_FACTOR for side in SIZE)
+    size = (windows, LATENT_CHANNELS, latents_for_frames(WINDOW), *grid)
     target, source, masked = (torch.empty(size, dtype=torch.float16) for _ in range(3))
-    audio = torch.empty((size[0], WINDOW, audio_encoder.feature_dim), dtype=torch.float16)
+    audio = torch.empty((windows, WINDOW, audio_encoder.feature_dim), dtype=torch.float16)
     for i in tqdm(range(count), desc="latents", mininterval=5):
         features = encode_audio(audio_encoder, clips.waveform[i], frames)[:frames]
         rows = slice(i * len(starts), (i + 1) * len(starts))

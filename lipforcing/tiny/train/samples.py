@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import save_file
 
 from ...media import Audio, VideoWriter
-from ...timeline import FPS, SAMPLE_RATE
+from ...timeline import FPS, SAMPLE_RATE, samples_for_frames
 from ..faces import Identity, render, sample_head
 from ..speech import Utterance, speak, utterance
 from ..visemes import viseme_track
@@ -42,7 +42,7 @@ def spoken(text: str, voice: str, rate: int) -> tuple[torch.Tensor, torch.Tensor
     """Waveform [samples] of whole video frames, and the mouth track [frames, 5] it calls for."""
     said: Utterance = speak(text, voice, rate)
     frames = int((said.waveform.numel() / SAMPLE_RATE + 2 * LEAD_IN) * FPS) + 1
-    waveform = torch.zeros(frames * SAMPLE_RATE // FPS)
+    waveform = torch.zeros(samples_for_frames(frames))
     start = int(LEAD_IN * SAMPLE_RATE)
     waveform[start : start + said.waveform.numel()] = said.waveform
     phonemes = [(symbol, begin + LEAD_IN, end + LEAD_IN) for symbol, begin, end in said.phonemes]

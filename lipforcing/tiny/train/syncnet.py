@@ -9,8 +9,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ...audio.mfcc import mfcc
-from ...syncnet.model import WINDOW_CEPSTRA, WINDOW_FRAMES, SyncNet, SyncNetConfig
-from ...syncnet.windows import to_pcm16
+from ...models.syncnet import WINDOW_CEPSTRA, WINDOW_FRAMES, SyncNet, SyncNetConfig
+from ...syncnet.windows import CEPSTRA_PER_FRAME, to_pcm16
 from ...timeline import SAMPLE_RATE
 from .data import SpeechClips
 from .loop import Recipe, train
@@ -38,8 +38,8 @@ def run(clips: SpeechClips, out: Path) -> SyncNet:
             frames = clips.target[row, start : start + FRAMES].permute(0, 3, 1, 2).flip(1).float()
             frames = F.interpolate(frames, (size, size), mode="bilinear", antialias=True)
             lips.append(frames.transpose(0, 1))
-            heard = cepstra[row, :, 4 * start : 4 * (start + windows) + WINDOW_CEPSTRA[1] - 4]
-            sounds.append(heard.unfold(1, WINDOW_CEPSTRA[1], 4).transpose(0, 1)[:, None])
+            heard = cepstra[row].unfold(1, WINDOW_CEPSTRA[1], CEPSTRA_PER_FRAME)[:, start : start + windows]
+            sounds.append(heard.transpose(0, 1)[:, None])
         lip = model.netfclip(model.netcnnlip(torch.stack(lips))[..., 0, 0].transpose(1, 2).flatten(0, 1))
         audio = model.audio(torch.cat(sounds))
         lip, audio = lip.unflatten(0, (BATCH, windows)), audio.unflatten(0, (BATCH, windows))

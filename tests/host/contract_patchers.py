@@ -1,4 +1,4 @@
-"""Checks of `nodes/host/models.py` and `nodes/host/codecs.py` inside a real host; collected and run by `contract.py`.
+"""Checks of `nodes/host/patchers.py` and `nodes/host/codecs.py` inside a real host; collected and run by `contract.py`.
 
 The yardstick is always the engine on its own: the host's way of running the same weights has to give its numbers.
 """
@@ -70,7 +70,7 @@ def check_student_is_a_model_of_the_host(folder: Path) -> None:
     assert isinstance(patcher, comfy.model_patcher.ModelPatcher)
     assert isinstance(patcher.model, comfy.model_base.BaseModel)
     assert patcher.model_size() > 1e6 and patcher.clone().model is patcher.model
-    assert engine("nodes.host.models").model_info(patcher).crop_size == 128
+    assert engine("nodes.host.patchers").model_info(patcher).crop_size == 128
 
 
 def check_memory_of_a_run_counts_its_caches(folder: Path) -> None:
@@ -79,7 +79,7 @@ def check_memory_of_a_run_counts_its_caches(folder: Path) -> None:
 
     import torch
 
-    running = engine("nodes.host.models").RunningStudent(tiny_model())
+    running = engine("nodes.host.patchers").RunningStudent(tiny_model())
     rest = running._memory() - 2 * 6 * (4 * 64 + 1) * 128 * 4
     assert abs(rest - running._patcher.model.memory_required([1, 16, 7, 16, 16])) < 1, rest
     running.config, running.dtype = engine("lipforcing.models.config").wan_14b(), torch.bfloat16
@@ -259,7 +259,7 @@ def check_wan_vae_is_shared_and_streams(folder: Path) -> None:
         value.normal_(0, 0.05) if "gamma" not in name else value.uniform_(0.8, 1.2)
     vae = host_vae({name: value.clone() for name, value in ours.state_dict().items()})
     codec = engine("nodes.host.codecs").codec_of(vae)
-    engine("nodes.host.models").load_together([codec.patcher])
+    engine("nodes.host.patchers").load_together([codec.patcher])
 
     video = torch.rand(2, 3, 9, 32, 32) * 2 - 1
     with torch.inference_mode():
@@ -282,7 +282,7 @@ def check_taehv_is_shared_and_streams(folder: Path) -> None:
     ours = taehv.TAEHV(taehv.taew2_1()).eval().requires_grad_(False)
     vae = host_vae({name: value.clone() for name, value in ours.state_dict().items()})
     codec = engine("nodes.host.codecs").codec_of(vae)
-    engine("nodes.host.models").load_together([codec.patcher])
+    engine("nodes.host.patchers").load_together([codec.patcher])
     latents = torch.randn(1, 16, 3, 4, 4)
     with torch.inference_mode():
         decode, expected = codec.decode_stream(), ours.decode_stream()

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from lipforcing.audio.wav2vec2 import Wav2Vec2Config
 from lipforcing.checkpoints import Kind
@@ -25,10 +25,10 @@ from lipforcing.faces.follow import FixedFollower
 from lipforcing.media import AudioSource, VideoReader, VideoWriter, probe
 from lipforcing.pipeline import SyncOptions, sync_file
 from lipforcing.stream import family
-from lipforcing.stream.family import Family
+from lipforcing.stream.family import Family, taehv_dtype
 
-from .checkpoints.samples import WAN
-from .test_pipeline import speech
+from ..checkpoints.samples import WAN
+from ..test_pipeline import speech
 
 CROP = 64  # pixels
 AUDIO = Wav2Vec2Config(width=64, layers=2, heads=1, feed_forward=32, conv_channels=(8,) * 7, position_kernel=8)
@@ -140,9 +140,9 @@ def read(path: Path) -> torch.Tensor:
 
 def run(files: dict[str, Path], clip: Path, out: Path) -> torch.Tensor:
     """Frames that the engine makes of the clip."""
-    models = Family.from_files(**files, dtype=torch.float32)
+    released = Family.from_files(**files, dtype=torch.float32)
     with VideoReader(clip) as video:
-        sync_file(models, video, speech(1.0), out, FixedFollower(), SyncOptions(lossless=True))
+        sync_file(released, video, speech(1.0), out, FixedFollower(), SyncOptions(lossless=True))
     return read(out)
 
 
@@ -214,11 +214,37 @@ def test_an_ear_of_another_size_is_refused(files, tmp_path):
 
 
 def test_sizes_and_precision_come_from_the_files(files):
-    models = Family.from_files(**files)
-    assert models.crop_size == 512 and models.sigmas == (0.999, 0.769, 0.0)
-    assert models.dtype == torch.bfloat16 == next(models.codec.parameters()).dtype
-    assert models.student.config == STUDENT and models.audio.network.config == AUDIO
-    assert next(models.audio.network.parameters()).dtype == torch.float32
+    released = Family.from_files(**files)
+    assert released.crop_size == 512 and released.sigmas == (0.999, 0.769, 0.0)
+    assert released.dtype == torch.bfloat16 == next(released.codec.parameters()).dtype
+    assert released.student.config == STUDENT and released.audio.network.config == AUDIO
+    assert next(released.audio.network.parameters()).dtype == torch.float32
+    assert next(released.decoder.parameters()).dtype == torch.float32
+
+
+def test_a_taehv_decodes_in_a_type_of_its_own():
+    """As the reference does; a student in bf16 would spoil pictures by up to 5 of 255 levels."""
+    card, processor = torch.device("cuda"), torch.device("cpu")
+    assert {taehv_dtype(card, dtype) for dtype in (torch.bfloat16, torch.float16)} == {torch.float16}
+    assert taehv_dtype(card, torch.float32) == taehv_dtype(processor, torch.bfloat16) == torch.float32
+
+
+def test_a_wan_decoder_keeps_the_students_type(files):
+    released = Family.from_files(**files | {"decoder": files["codec"]})
+    assert next(released.decoder.parameters()).dtype == torch.bfloat16
+
+
+def test_a_prompt_is_the_same_with_its_padding_or_without(files, tmp_path):
+    """Of 512 positions or fewer; more are refused."""
+    text = load_file(files["text"])["context"]
+    prompts = []
+    for count in (5, 200, 512):
+        save_file({"context": text[:, :count].contiguous()}, tmp_path / f"{count}.safetensors")
+        prompts.append(Family.from_files(**files | {"text": tmp_path / f"{count}.safetensors"}).text)
+    assert all(torch.equal(prompt, text[:, :5]) for prompt in prompts)
+    save_file({"context": torch.ones(1, 600, STUDENT.text_dim)}, tmp_path / "long.safetensors")
+    with pytest.raises(InputError, match=r"long.safetensors holds 600 tokens, 512 fit the student; shorten the prompt"):
+        Family.from_files(**files | {"text": tmp_path / "long.safetensors"})
 
 
 @pytest.mark.slow

@@ -261,10 +261,11 @@ class RunningStudent:
 
     def _memory(self) -> float:
         """Bytes that a run needs beside the weights: caches, and the largest of what student and codecs work in."""
+        from ...lipforcing.codecs.base import SPATIAL_FACTOR
         from ...lipforcing.models.config import PATCH
         from ...lipforcing.models.window import SLOTS, WINDOW_FRAMES
 
-        config, edge = self.config, self.info.crop_size // 8
+        config, edge = self.config, self.info.crop_size // SPATIAL_FACTOR
         tokens = SLOTS * (edge // PATCH) ** 2 + config.text_len
         caches = 2 * config.num_layers * tokens * config.dim * self.dtype.itemsize
         student = self._patcher.model.memory_required([1, config.out_dim, WINDOW_FRAMES, edge, edge])

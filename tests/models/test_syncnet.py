@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from lipforcing.syncnet.model import SyncNet, SyncNetConfig
+from lipforcing.models.syncnet import SyncNet, SyncNetConfig
 
 SMALL = SyncNetConfig(image_size=96, lip_channels=(2, 3, 4, 5, 6, 7), audio_channels=(3, 4, 5, 6, 7, 8), embedding=9)
 

@@ -114,6 +114,8 @@ def test_audio_adapter(golden, parity):
 def test_intermediate_values(golden, parity):
     """Conditioning channels, embeddings and the residual stream of one call."""
     data = golden("student_ar")
+    if "debug/chunk1_y" not in data:
+        pytest.skip("this golden set has no intermediate values")
     model = model_of(data)
     inputs = inputs_of(data)
     parity("student_ar", "conditioning", inputs.span(3, 6).planes(), data["debug/chunk1_y"], 0.0)
