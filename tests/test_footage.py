@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 from pathlib import Path
 
 import av
@@ -29,7 +30,7 @@ from lipforcing.faces.align import box_matrix
 from lipforcing.faces.follow import DetectingFollower, FixedFollower
 from lipforcing.faces.landmarks import Face
 from lipforcing.faces.paste import paste_weights
-from lipforcing.media import AudioSource, VideoReader, VideoWriter, probe, read_audio
+from lipforcing.media import AudioSource, VideoReader, VideoWriter, read_audio
 from lipforcing.media.pixels import samples
 from lipforcing.pipeline import SyncOptions, sync_file
 
@@ -121,9 +122,13 @@ class Ran:
     said: str
     out: Path
 
-    @property
+    @cached_property
+    def video(self) -> VideoReader:
+        return VideoReader(self.out)
+
+    @cached_property
     def frames(self) -> list:
-        return list(VideoReader(self.out))
+        return list(self.video)
 
     @property
     def numbers(self) -> list[int]:
@@ -135,7 +140,7 @@ class Ran:
 
     @property
     def seconds(self) -> float:
-        return probe(self.out).duration
+        return self.video.info.duration
 
 
 @pytest.fixture
@@ -159,21 +164,18 @@ def steps(count: int, rate: float) -> list[float]:
     return [n / rate for n in range(count)]
 
 
-def lumas(path: Path) -> list[tuple[int, np.ndarray]]:
-    """Of every frame its number and its upright samples of luma (green of RGB), as they were decoded."""
-    return [
-        (number_of(frame.image[:CODE]), frame.picture.orientation.upright(samples(frame.picture.frame, 0)).copy())
-        for frame in VideoReader(path)
-    ]
+def luma(frame) -> np.ndarray:
+    """Upright samples of luma (of one colour of RGB), as they were decoded."""
+    return frame.picture.orientation.upright(samples(frame.picture.frame, 0)).copy()
 
 
 def untouched(ran: Ran, video: Path, numbers: Sequence[int]) -> None:
     """Outside the mouth every sample of the result is the source's, and inside it is not."""
-    source = dict(lumas(video))
+    source = {number_of(frame.image[:CODE]): luma(frame) for frame in VideoReader(video)}
     outside = paste_weights(box_matrix(*BOX)[None], [1.0], source[numbers[0]].shape)[0].numpy() == 0
     assert outside.mean() > 0.5
-    for (_, luma), number in zip(lumas(ran.out), numbers, strict=True):
-        same = luma == source[number]
+    for frame, number in zip(ran.frames, numbers, strict=True):
+        same = luma(frame) == source[number]
         assert same[outside].all() and not same.all()
 
 
@@ -272,7 +274,7 @@ def regular(rate: float, count: int = COUNT, suffix: str = ".mp4") -> Clip:
 
 
 CLIPS: dict[str, Clip] = {
-    **{f"{rate:g} fps": regular(rate) for rate in (12, NTSC, 24, 30_000 / 1001, 30, 48, 50, 60, 120)},
+    **{f"{rate:g} fps": regular(rate) for rate in (NTSC, 24, 30_000 / 1001, 50, 60, 120)},
     "1 fps": regular(1, 2),
     "5 fps": regular(5, 5),
     "23.976 fps in milliseconds": regular(NTSC, suffix=".mkv"),
@@ -320,7 +322,6 @@ CLIPS: dict[str, Clip] = {
     "mirrored": Clip(lambda f: turned(f, -1, 0, 0, 1), steps(COUNT, 25), 0.48),
     "HEVC": Clip(lambda f: film(f / "in.mp4", codec="libx265"), steps(COUNT, 25), 0.48),
     "VP9": Clip(lambda f: film(f / "in.webm", codec="libvpx-vp9"), steps(COUNT, 25), 0.48),
-    "VP8": Clip(lambda f: film(f / "in.webm", codec="libvpx"), steps(COUNT, 25), 0.48),
     "FFV1": Clip(lambda f: film(f / "in.mkv", codec="ffv1"), steps(COUNT, 25), 0.48),
     "ProRes": Clip(lambda f: film(f / "in.mov", codec="prores_ks", pixels="yuv422p10le"), steps(COUNT, 25), 0.48),
     "MJPEG": Clip(lambda f: film(f / "in.avi", codec="mjpeg", pixels="yuvj420p"), steps(COUNT, 25), 0.48),
