@@ -26,9 +26,8 @@ def face() -> io.Combo.Input:
         options=["auto", "center", "full"],
         default="auto",
         tooltip=(
-            "auto: find the largest face and follow it. center: the one nearest the middle of the picture. Both need "
-            "face_detection_model or yunet_final.pth in models/detection. full: every frame is a face crop already. "
-            "Of connected face_landmarks or bboxes it says which face."
+            "auto: find the largest face and follow it. center: the one nearest the middle of the picture. full: every "
+            "frame is a face crop already. Of connected face_landmarks or bboxes it says which face."
         ),
     )
 
@@ -70,8 +69,8 @@ def known_faces() -> list:
             "face_landmarks",
             optional=True,
             tooltip=(
-                "Landmarks of the host's Detect Face Landmarks (MediaPipe) for every frame of this video: the "
-                "alignment that the released models were trained with."
+                "Landmarks of the host's Detect Face Landmarks (MediaPipe) for every frame of this video, in place of "
+                "those that the pack finds itself."
             ),
         ),
         io.BoundingBox.Input(
@@ -84,8 +83,8 @@ def known_faces() -> list:
             "face_detection_model",
             optional=True,
             tooltip=(
-                "MediaPipe's face mesh (Load Face Detection Model): finds the face frame by frame in the alignment "
-                "that the released models were trained with. Takes the place of YuNet."
+                "MediaPipe's face mesh (Load Face Detection Model): finds the face frame by frame, in place of the "
+                "detector that comes with the pack."
             ),
         ),
     ]

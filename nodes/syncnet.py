@@ -11,7 +11,7 @@ from .loaders import choices, model_file
 from .node_api import io
 from .progress import StepProgress, panel
 from .tracked import open_reader
-from .values import audio_of, detector_file
+from .values import audio_of
 
 FOLDER = "detection"
 SYNCNET_FILE = "syncnet_v2.model"
@@ -97,8 +97,8 @@ class LipForcingSyncScore(io.ComfyNode):
                     options=["auto", "full"],
                     default="auto",
                     tooltip=(
-                        "auto: find the faces and score the one that is seen longest; needs yunet_final.pth in "
-                        "models/detection. full: every frame is a face crop already."
+                        "auto: find the faces and score the one that is seen longest. full: every frame is a face crop "
+                        "already."
                     ),
                 ),
                 inputs.fps(optional=True),
@@ -115,14 +115,14 @@ class LipForcingSyncScore(io.ComfyNode):
 
     @classmethod
     def execute(cls, syncnet: LoadedSyncNet, video, audio, face: str, fps: float = 25.0) -> io.NodeOutput:
-        from ..lipforcing.faces.yunet import YuNetDetector
+        from ..lipforcing.faces.mesh_detector import MeshDetector
         from ..lipforcing.syncnet.plot import plot_report
         from ..lipforcing.syncnet.video import clock_pictures, score_pictures
         from ..lipforcing.timeline import FPS
         from .host import patchers
 
         waveform = audio_of(audio).mono16k()
-        detector = YuNetDetector(detector_file(), device=host.compute_device()) if face == "auto" else None
+        detector = MeshDetector(host.compute_device()) if face == "auto" else None
         patchers.load_together([syncnet.patcher])
         with open_reader(video, fps) as reader:
             passes = 2 if detector else 1

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..lipforcing.errors import InputError
 from . import host
-from .values import follower_of
 
 if TYPE_CHECKING:
     from ..lipforcing.faces.follow import Follower, Track
@@ -97,7 +96,7 @@ class RecordedFaces:
         self._faces = faces
         self._order = frame_order(len(faces), fill)
 
-    def __call__(self, picture: Picture) -> list[Face]:
+    def __call__(self, picture: Picture, known: Sequence[Face] = (), search: bool = True) -> list[Face]:
         return self._faces[next(self._order)]
 
 
@@ -110,7 +109,7 @@ class FaceMesh:
     def __init__(self, model: Any) -> None:
         self._model = model
 
-    def __call__(self, picture: Picture) -> list[Face]:
+    def __call__(self, picture: Picture, known: Sequence[Face] = (), search: bool = True) -> list[Face]:
         image = picture.rgb().numpy()
         return self._detect(image, "short") or self._detect(image, "full")
 
@@ -129,8 +128,9 @@ def follower_for(face: str, landmarks: dict | None, boxes: Any, mesh: Any, frame
         fill: how it goes on where the output is longer.
 
     Raises:
-        InputError: recorded for another video, no box, or the detector's weights are missing.
+        InputError: recorded for another video, or no box.
     """
+    from ..lipforcing.faces import selection
     from ..lipforcing.faces.align import box_matrix
     from ..lipforcing.faces.follow import DetectingFollower, FixedFollower
 
@@ -141,7 +141,7 @@ def follower_for(face: str, landmarks: dict | None, boxes: Any, mesh: Any, frame
     elif mesh is not None and face != "full":
         return DetectingFollower(FaceMesh(mesh), [CHOICES[face]])
     else:
-        return follower_of(face)
+        return selection.follower_for(face, device=host.compute_device())
     if isinstance(recorded, tuple):
         return FixedFollower(box_matrix(*recorded))
     if abs(len(recorded) - frames) > ESTIMATE:

@@ -63,7 +63,7 @@ CASES = {
     "overwriting the source": lambda t: ([CLIP, SPEECH, "-o", CLIP], "input itself"),
     "unknown device": lambda t: ([CLIP, SPEECH, "--device", "quantum"], "quantum"),
     "absent device": lambda t: ([CLIP, SPEECH, "--device", "cuda:99"], "cuda:99"),
-    "bad face": lambda t: ([CLIP, SPEECH, "--face", "10,20"], "10,20"),
+    "bad face": lambda t: ([CLIP, SPEECH, "--face", "10,20,30"], "10,20,30"),
     "inverted box": lambda t: ([CLIP, SPEECH, "--face", "90,20,10,40"], "x0 < x1"),
     "missing detector": lambda t: ([CLIP, SPEECH, "--face", "auto", "--detector", "none.pth"], "none.pth"),
     "another model's detector": lambda t: (
@@ -93,11 +93,10 @@ def test_bad_input_is_one_sentence(case, tmp_path, capsys):
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
 
 
-def test_no_face_found(tmp_path, capsys, assets):
+def test_no_face_found(tmp_path, capsys):
     video = silent_video(tmp_path / "grey.mp4")
-    detector = str(assets / "models" / "yunet_final.pth")
     out = tmp_path / "out.mp4"
-    assert main(["sync", video, SPEECH, "-o", str(out), "--detector", detector, "--length", "video"]) == 2
+    assert main(["sync", video, SPEECH, "-o", str(out), "--length", "video"]) == 2
     assert "No face was found in" in capsys.readouterr().err
     assert not out.exists() and sorted(path.name for path in tmp_path.iterdir()) == ["grey.mp4"]
 

@@ -741,9 +741,18 @@ REFUSED: dict[str, tuple[Callable, str]] = {
     **{
         f"face {face}": (
             lambda f, sync, face=face: sync(film(f / "in.mp4"), speech(f), face=face),
-            "which is 96x64" if "nan" not in face and face.count(",") == 3 else "is no face: give auto",
+            "which is 96x64" if "nan" not in face and face != "1,2,3" else "is no face: give auto",
         )
-        for face in ("5000,5000,5600,5800", "0,0,1,1", "0,0,1e9,1e9", "-90,-90,-10,-10", "nan,nan,nan,nan", "1,2,3")
+        for face in (
+            "5000,5000,5600,5800",
+            "0,0,1,1",
+            "0,0,1e9,1e9",
+            "-90,-90,-10,-10",
+            "nan,nan,nan,nan",
+            "1,2,3",
+            "nan,1",
+            "500,9",
+        )
     },
 }
 

@@ -117,7 +117,7 @@ def test_cancelling_leaves_nothing_behind(family, tmp_path):
 @pytest.mark.parametrize("overlapped", [False, True])
 def test_no_face_is_an_error_and_writes_nothing(family, tmp_path, overlapped):
     with pytest.raises(InputError, match=r"No face was found in .*in\.mkv"):
-        follower = DetectingFollower(lambda picture: [])
+        follower = DetectingFollower(lambda *_: [])
         run(family, tmp_path, [n / 25 for n in range(12)], 0.48, follower=follower, overlapped=overlapped)
     assert [path.name for path in tmp_path.iterdir()] == ["in.mkv"]
 

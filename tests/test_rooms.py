@@ -58,9 +58,6 @@ AWAITED = {
     "sample_causal": "the whole algorithm in one place, to which the stages are held",
     "rotation": "of what probe tells whoever calls the engine",
     "speech_segments": "published function of the voice detector; measures of pauses need it",
-    "MIN_PRESENCE": "published constant of the mesh",
-    "roi_from_detection": "where MediaPipe's mesh looks for a face, which no follower uses yet",
-    "roi_from_landmarks": "the same",
     "make_samples": "called by hand: the bundled samples are made once",
     "make_unseen_speech": "called by hand: the tests' speech is made once",
 }

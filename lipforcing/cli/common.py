@@ -11,6 +11,7 @@ import torch
 from tqdm import tqdm
 
 from ..errors import InputError
+from ..faces.selection import FaceChoice
 
 # Pixels of a side below which a box is taken for a mistake.
 SMALLEST_BOX = 8
@@ -33,12 +34,15 @@ def add_face(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--face",
         default="auto",
-        help="auto: detect and track; full: the footage is a face crop; or the face's box x0,y0,x1,y1 in pixels",
+        help="auto: find the largest face and follow it; center: the one nearest the middle; N: counted from the left, "
+        "from 0; x,y: the one there when a shot starts; full: the footage is a face crop; or x0,y0,x1,y1: the box of a "
+        "face that stays where it is, drawn or painted, say (default: auto)",
     )
     command.add_argument(
         "--detector",
-        default=os.environ.get("LIPFORCING_DETECTOR", "models/yunet_final.pth"),
-        help="YuNet weights for --face auto (default: $LIPFORCING_DETECTOR, else models/yunet_final.pth)",
+        default=os.environ.get("LIPFORCING_DETECTOR"),
+        metavar="FILE",
+        help="find faces with YuNet and these weights (default: $LIPFORCING_DETECTOR, else the package's own)",
     )
 
 
@@ -75,29 +79,38 @@ class ByteBar:
         self.bar.update(done - self.bar.n)
 
 
-def face_choice(text: str) -> str | tuple[float, ...]:
-    """``auto``, ``full`` or a box x0,y0,x1,y1 in pixels."""
-    if text in ("auto", "full"):
+def face_choice(text: str) -> FaceChoice:
+    """What --face says, see ``faces.selection.FaceChoice``."""
+    if text in ("auto", "center", "full"):
         return text
+    if text.isdecimal():
+        return int(text)
     try:
-        box = tuple(float(value) for value in text.split(","))
+        numbers = tuple(float(value) for value in text.split(","))
     except ValueError:
-        box = ()
-    if len(box) != 4 or not all(map(isfinite, box)) or box[2] <= box[0] or box[3] <= box[1]:
-        raise InputError(f"--face {text!r} is no face: give auto, full, or a box x0,y0,x1,y1 with x0 < x1 and y0 < y1.")
-    return box
+        numbers = ()
+    box = len(numbers) == 4 and numbers[2] > numbers[0] and numbers[3] > numbers[1]
+    if (len(numbers) == 2 or box) and all(map(isfinite, numbers)):
+        return numbers
+    raise InputError(
+        f"--face {text!r} is no face: give auto, center, full, a number counted from the left, a point x,y, or a box "
+        "x0,y0,x1,y1 with x0 < x1 and y0 < y1."
+    )
 
 
-def check_face(face: str | tuple[float, ...], width: int, height: int) -> None:
-    """Refuse a box in which a picture of this size shows no face: mostly outside of it, or a few pixels."""
-    if isinstance(face, str):
+def check_face(face: FaceChoice, width: int, height: int) -> None:
+    """Refuse a place where a picture of this size shows no face: a point outside, a box mostly outside or tiny."""
+    if not isinstance(face, tuple):
         return
-    x0, y0, x1, y1 = face
+    x0, y0, x1, y1 = face if len(face) == 4 else (*face, *face)
     inside = max(0.0, min(x1, width) - max(x0, 0.0)) * max(0.0, min(y1, height) - max(y0, 0.0))
-    if inside < (x1 - x0) * (y1 - y0) / 2 or min(x1 - x0, y1 - y0) < SMALLEST_BOX:
+    wrong = inside < (x1 - x0) * (y1 - y0) / 2 or min(x1 - x0, y1 - y0) < SMALLEST_BOX
+    if len(face) == 2:
+        wrong = not (0 <= x0 < width and 0 <= y0 < height)
+    if wrong:
         raise InputError(
             f"--face {','.join(f'{edge:g}' for edge in face)} is no face in the picture, which is {width}x{height}; "
-            f"give a box that lies inside of it and is at least {SMALLEST_BOX} pixels wide and high."
+            f"give a point, or a box that is at least {SMALLEST_BOX} pixels wide and high, inside of it."
         )
 
 

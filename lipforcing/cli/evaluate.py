@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 
 from ..output import check_new_file, new_file
-from .common import add, add_device, add_face, device_choice, face_choice
-from .score import load_detector, load_syncnet
+from .common import add, add_device, add_face, device_choice
+from .score import any_face, load_syncnet
 
 
 def add_commands(commands) -> None:
@@ -70,8 +70,9 @@ def measured(arguments: argparse.Namespace, folder: Path):
     from ..evaluation.identity import load_arcface
     from ..evaluation.mouth import dlib_mouth
     from ..evaluation.perceptual import load_lpips
+    from ..faces.selection import detector_for
 
-    device, face = device_choice(arguments.device), face_choice(arguments.face)
+    device, face = device_choice(arguments.device), any_face(arguments.face)
     syncnet = load_syncnet(arguments.model, device)
 
     def loaded(load, path: Path | None):
@@ -80,7 +81,7 @@ def measured(arguments: argparse.Namespace, folder: Path):
     options = Options(
         syncnet,
         face,
-        load_detector(arguments.detector, device) if face == "auto" else None,
+        detector_for(arguments.detector, device) if face == "auto" else None,
         arguments.boxes,
         dlib_mouth(arguments.landmarks) if arguments.landmarks else None,
         loaded(load_lpips, arguments.lpips_weights),

@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 
 from ..errors import InputError
+from ..faces.selection import FaceChoice
 from ..output import check_new_file, new_file
 from ..timeline import FPS
 from .common import add, add_device, add_face, check_face, device_choice, face_choice
@@ -45,16 +46,17 @@ def add_commands(commands) -> None:
 
 def command_score(arguments: argparse.Namespace) -> None:
     """Score the faces of a video."""
+    from ..faces.selection import detector_for
     from ..media import AudioSource, VideoReader
     from ..syncnet import score_video
 
-    device, face = device_choice(arguments.device), face_choice(arguments.face)
+    device, face = device_choice(arguments.device), any_face(arguments.face)
     plot = arguments.plot and checked_plot(arguments.plot, [arguments.video, arguments.audio or arguments.video])
     model = load_syncnet(arguments.model, device)
     with VideoReader(arguments.video) as video:
         check_face(face, video.info.width, video.info.height)
         waveform = AudioSource(arguments.audio or arguments.video).mono16k()
-        detector = load_detector(arguments.detector, device) if face == "auto" else None
+        detector = detector_for(arguments.detector, device) if face == "auto" else None
         result = score_video(model, video, waveform, face, detector)
     print(json.dumps({"model": arguments.model, **result.to_dict()}) if arguments.json else describe(result))
     if plot:
@@ -73,11 +75,12 @@ def load_syncnet(model: str, device: torch.device):
     return load_module(model, Kind.SYNCNET, device=device, dtype=torch.float32)[0]
 
 
-def load_detector(path: str, device: torch.device):
-    """YuNet with the weights of a file."""
-    from ..faces.yunet import YuNetDetector
-
-    return YuNetDetector(path, device=device)
+def any_face(text: str) -> FaceChoice:
+    """What --face says where every face that is found is measured: "auto", "full" or a box."""
+    face = face_choice(text)
+    if face in ("auto", "full") or (isinstance(face, tuple) and len(face) == 4):
+        return face
+    raise InputError(f"--face {text} picks one of the faces, but all are measured: give auto, full, or a face's box.")
 
 
 def describe(result) -> str:

@@ -12,6 +12,7 @@ from torch import nn
 
 from ..errors import InputError
 from ..faces.landmarks import LandmarkDetector
+from ..faces.mesh_detector import MeshDetector
 from ..faces.selection import FaceChoice
 from ..media import AudioSource, ImagePicture, VideoReader
 from ..syncnet import SyncNet, SyncReport, Verdict
@@ -49,7 +50,7 @@ class Options:
     Attributes:
         syncnet: in evaluation mode.
         face: "auto" (the face seen longest), "full" for footage that is a face crop, or the box of a still face.
-        detector: finds faces, for "auto".
+        detector: finds faces, for "auto"; by default the package's own.
         boxes: whose faces place the crops of both videos: the reference's (pixels are compared with the pixels they
             replace), or each video's own (the field's older habit).
         mouth_points, lpips, identity, fid, fvd: what the metrics of these names need; None leaves them out.
@@ -187,7 +188,7 @@ def locate(video: VideoReader, options: Options, name: str) -> Place:
         return Place(None, True)
     if options.face != "auto":
         return Place(SquareTrack(0, fixed_square(*options.face)[None]), True)
-    tracks = find_faces(clock_pictures(video), options.detector).tracks()
+    tracks = find_faces(clock_pictures(video), options.detector or MeshDetector()).tracks()
     if not tracks:
         raise InputError(f"no face was found in {name}; name its box, or say that the footage is a face crop (full)")
     return Place(max(tracks, key=lambda track: (len(track.squares), track.squares[:, 2].mean())), False)

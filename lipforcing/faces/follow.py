@@ -6,7 +6,7 @@ later than they went in, in order.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Protocol
@@ -15,14 +15,17 @@ import torch
 from torch import Tensor
 
 from ..errors import InputError
-from ..media import Frame, Picture
+from ..media import Frame
 from .align import TEMPLATE, full_frame_matrix, similarity
 from .choice import Choice, centre, choose, distance, overlap
-from .landmarks import Face, anchors
+from .landmarks import Face, LandmarkDetector, anchors
 from .shots import THUMBNAIL, CutDetector
 from .smooth import AnchorFilter
 
-EVERY = 0.08  # seconds between detections; in between, faces move evenly
+EVERY = 0.08  # seconds between detections while faces move; in between, they move evenly
+STILL = 4.0  # crop pixels from one detection to the next below which a face hardly moves
+SEARCH = 0.48  # seconds between looks for faces that are new
+TURNED = (52.0, 62.0)  # degrees of yaw: up to the first a mouth comes back, beyond the second it is left alone
 HOLD = 0.48  # seconds for which a lost face is presumed where it was heading
 FADE = 0.16  # seconds in which a mouth fades in after a face appears and out before it is given up
 INSTANT = 1e-3  # seconds that are no time: frame times come from divisions
@@ -156,11 +159,32 @@ class _Person:
     """Somebody in the picture, at the last detection."""
 
     number: int
-    box: Tensor
+    face: Face  # as last seen
     filter: AnchorFilter = field(default_factory=AnchorFilter)
     anchors: Tensor | None = None  # smoothed
     before: Tensor | None = None  # at the detection before
     missed: float = 0.0  # seconds since seen
+    turned: bool = False  # so far to the side that the mouth is left alone
+
+    @property
+    def box(self) -> Tensor:
+        return self.face.box
+
+    def see(self, face: Face, passed: float) -> None:
+        """Go on with a detection, ``passed`` seconds after the last."""
+        self.face, self.missed = face, 0.0
+        self.turned = face.yaw > TURNED[not self.turned]
+        self.anchors = self.filter.update(anchors(face), passed)
+
+    @property
+    def steady(self) -> bool:
+        """Whether it hardly moved since the detection before."""
+        if self.before is None or self.missed:
+            return False
+        crop_scale = float(similarity(self.anchors, TEMPLATE)[:, 0].norm())
+        return float((self.anchors - self.before).norm(dim=-1).max()) * crop_scale < STILL
+
+    turned: bool = False  # too far to the side for a mouth to be generated
 
 
 @dataclass(eq=False)
@@ -175,29 +199,30 @@ class _Speaker:
 
 
 class DetectingFollower:
-    """Detects faces a dozen times a second, tells people apart, and keeps to the chosen ones.
+    """Detects faces several times a second, tells people apart, and keeps to the chosen ones.
 
     A person is picked by a choice when a shot starts, and from then on recognised by place. A lost face is presumed to
     run on for ``HOLD`` seconds, the last ``FADE`` of them fading out, unless it was leaving the picture; then frames
     pass untouched until somebody appears who is not known to be somebody else. Then the mouth fades in; where a shot
-    starts it is there at once. The alignment is smoothed by :class:`AnchorFilter`.
+    starts it is there at once. A head that is turned too far (``TURNED``) fades out alike and comes back. The alignment
+    is smoothed by :class:`AnchorFilter`.
 
     Args:
         detector: finds the faces of a picture and their landmarks.
         choices: whom to follow, one for each speaker.
-        every: seconds between detections.
+        every: seconds between detections of faces that move; twice that where nobody does.
     """
 
     def __init__(
         self,
-        detector: Callable[[Picture], list[Face]],
+        detector: LandmarkDetector,
         choices: Sequence[Choice] = ("largest",),
         every: float = EVERY,
     ) -> None:
         self._detector = detector
         self._choices = tuple(choices)
         self._every = every
-        self.look_ahead = every
+        self.look_ahead = 2 * every
         self._cuts = CutDetector()
         self._numbers = count()
         self._waiting: list[tuple[Frame, bool]] = []  # since the last detection, with whether a shot starts
@@ -209,6 +234,8 @@ class DetectingFollower:
         self._people: list[_Person] = []
         self._speakers = [_Speaker(choice) for choice in self._choices]
         self._fresh = True  # no detection yet in this shot
+        self._interval = self._every
+        self._searched: float | None = None  # time of the last look for new faces
 
     def push(self, frame: Frame) -> Followed:
         done: Followed = []
@@ -217,7 +244,7 @@ class DetectingFollower:
             self._start_shot()
             self._key = None
         self._waiting.append((frame, self._key is None and not self._waiting))
-        if self._key is None or frame.time - self._key > self._every - INSTANT:
+        if self._key is None or frame.time - self._key > self._interval - INSTANT:
             done += self._detect()
         return done
 
@@ -229,7 +256,9 @@ class DetectingFollower:
         frame = self._waiting[-1][0]
         passed = frame.time - (frame.time if self._key is None else self._key)
         size = (frame.picture.height, frame.picture.width)
-        self._update(self._detector(frame.picture), passed, size)
+        self._update(self._look(frame), passed, size)
+        steady = self._people and all(person.steady for person in self._people)
+        self._interval = self._every * (2 if steady else 1)
         start = self._key
         done: Followed = []
         for waiting, starts in self._waiting:
@@ -240,6 +269,13 @@ class DetectingFollower:
         self._fresh = False
         return done
 
+    def _look(self, frame: Frame) -> list[Face]:
+        """The faces of a frame."""
+        search = self._searched is None or frame.time - self._searched > SEARCH - INSTANT
+        if search:
+            self._searched = frame.time
+        return self._detector(frame.picture, [person.face for person in self._people], search)
+
     def _update(self, faces: list[Face], passed: float, size: tuple[int, int]) -> None:
         """People and speakers at a new detection, ``passed`` seconds after the last."""
         left = list(faces)
@@ -248,15 +284,14 @@ class DetectingFollower:
             person.before = person.anchors
             if face is not None:
                 left = [one for one in left if one is not face]
-                person.box, person.missed = face.box, 0.0
-                person.anchors = person.filter.update(anchors(face), passed)
+                person.see(face, passed)
             else:
                 person.missed = HOLD + 1 if _leaving(person.box, size) else person.missed + passed
                 person.anchors = person.filter.coast(passed)
         self._people = [person for person in self._people if person.missed < HOLD + INSTANT]
         for face in left:
-            person = _Person(next(self._numbers), face.box)
-            person.anchors = person.filter.update(anchors(face), 0.0)
+            person = _Person(next(self._numbers), face)
+            person.see(face, 0.0)
             self._people.append(person)
         for speaker in self._speakers:
             self._assign(speaker, size)
@@ -288,7 +323,7 @@ class DetectingFollower:
         found = []
         for number, speaker in enumerate(self._speakers):
             person = speaker.person
-            shown = person is not None and person.missed < HOLD - FADE + INSTANT
+            shown = person is not None and person.missed < HOLD - FADE + INSTANT and not person.turned
             shown &= not (shown and person.before is None and share < 1)
             step = 1.0 if self._fresh else passed / FADE
             speaker.level = min(1.0, speaker.level + step) if shown else max(0.0, speaker.level - step)

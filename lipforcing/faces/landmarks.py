@@ -6,7 +6,7 @@ width W covers x from -0.5 to W - 0.5.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -26,18 +26,28 @@ class Face:
         score: the detector's confidence, 0 to 1.
         points: float [P, 2], (x, y) of each landmark.
         layout: which landmarks these are, a key of :data:`ANCHORS`.
+        yaw: degrees by which the head is turned to the side, 0 where nobody knows.
     """
 
     box: torch.Tensor
     score: float
     points: torch.Tensor
     layout: str
+    yaw: float = 0.0
 
 
 class LandmarkDetector(Protocol):
-    """Finds the faces of a picture, best first; none where there is none."""
+    """Finds the faces of a picture."""
 
-    def __call__(self, picture: Picture) -> list[Face]: ...
+    def __call__(self, picture: Picture, known: Sequence[Face] = (), search: bool = True) -> list[Face]:
+        """Faces, best first; none where there is none.
+
+        Args:
+            picture: where to look.
+            known: what it found in the picture before, in the same shot; a detector may go on from there.
+            search: whether to look for others than the known ones, too.
+        """
+        ...
 
 
 # Brow and nose anchors in the eye frame of YuNet's points: origin midway between the eyes, x towards the right eye in

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -51,8 +52,8 @@ class YuNetDetector:
         self.min_score = min_score
 
     @torch.inference_mode()
-    def __call__(self, picture: Picture) -> list[Face]:
-        """The faces of a picture, best score first, on the CPU in its coordinates."""
+    def __call__(self, picture: Picture, known: Sequence[Face] = (), search: bool = True) -> list[Face]:
+        """The faces of a picture, best score first, on the CPU in its coordinates; every picture by itself."""
         height, width = picture.height, picture.width
         shrink = min(1.0, self.max_side / max(height, width))
         h, w = max(1, round(height * shrink)), max(1, round(width * shrink))

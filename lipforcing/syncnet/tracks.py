@@ -1,7 +1,7 @@
 """Face tracks and crops as the reference tool makes them for scoring.
 
-The rules: docs/evaluation.md, Which faces, which crops. YuNet stands in for S3FD: both were trained on the boxes of
-WIDER FACE, so theirs mean the same.
+The rules: docs/evaluation.md, Which faces, which crops. Boxes mean what S3FD's mean: YuNet was trained on the same ones
+(WIDER FACE), and those of the mesh are fitted to YuNet's.
 """
 
 from __future__ import annotations

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import torch
 
-from ..errors import InputError
-from ..faces.landmarks import LandmarkDetector
+from ..faces.landmarks import Face, LandmarkDetector
+from ..faces.mesh_detector import MeshDetector
 from ..faces.selection import FaceChoice
 from ..faces.shots import THUMBNAIL, CutDetector
 from ..media import MemoryReader, Picture, VideoReader, clock_frames
@@ -26,6 +26,8 @@ from .tracks import (
     square_crop,
     whole_crop,
 )
+
+SEARCH = 12  # frames from one look for faces that are new to the next
 
 #: Starts a new pass over the pictures of a video on the 25 fps clock.
 Pictures = Callable[[], Iterable[Picture]]
@@ -115,17 +117,13 @@ def score_pictures(
         pictures: see ``Pictures``.
         waveform: mono float [samples] in [-1, 1] at 16 kHz.
         face: "auto" for all faces, "full" for footage that is a face crop, or the box of a face that stays in place.
-        detector: finds the faces, for "auto".
+        detector: finds the faces, for "auto"; by default the package's own.
         min_track: least number of detections of a face, exclusive.
         min_face: least mean size of a face in pixels, exclusive.
         batch: crops passed through the lip network at a time.
-
-    Raises:
-        InputError: "auto" without a detector.
     """
     if face == "auto":
-        if detector is None:
-            raise InputError("Finding faces needs a detector: give YuNet's weights, or a face box, or 'full'.")
+        detector = detector or MeshDetector(next(model.parameters()).device)
         tracks = find_faces(pictures(), detector).tracks(min_track, min_face)
     else:
         tracks = [None if face == "full" else SquareTrack(0, fixed_square(*face)[None])]
@@ -142,8 +140,11 @@ def score_pictures(
 def find_faces(pictures: Iterable[Picture], detector: LandmarkDetector) -> BoxTracker:
     """Detections of a whole video, chained."""
     tracker, cuts = BoxTracker(), CutDetector()
-    for picture in pictures:
-        tracker.update(detector(picture), cuts(picture.thumbnail(THUMBNAIL, THUMBNAIL)))
+    known: list[Face] = []
+    for number, picture in enumerate(pictures):
+        cut = cuts(picture.thumbnail(THUMBNAIL, THUMBNAIL))
+        known = detector(picture, () if cut else known, cut or number % SEARCH == 0)
+        tracker.update(known, cut)
     return tracker
 
 

@@ -17,7 +17,7 @@ def test_a_face_is_auto_full_or_a_box():
 
 @pytest.mark.parametrize("text", ["", "all", "1,2,3", "1,2,3,4,5", "9,0,1,9", "0,9,9,9", "1,2,x,4"])
 def test_what_is_no_face_is_said(text):
-    with pytest.raises(InputError, match="is no face: give auto, full, or a box"):
+    with pytest.raises(InputError, match="is no face: give auto, center, full, a number"):
         face_choice(text)
 
 

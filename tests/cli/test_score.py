@@ -59,20 +59,19 @@ def test_verdicts_stand_instead_of_figures(tmp_path, capsys):
     assert "too few frames" in capsys.readouterr().out
 
 
-def test_no_face_is_said(tmp_path, capsys, assets):
-    detector = str(assets / "models" / "yunet_final.pth")
-    arguments = ["score", grey_video(tmp_path / "grey.mp4"), "--audio", SPEECH, "--detector", detector]
+def test_no_face_is_said(tmp_path, capsys):
+    arguments = ["score", grey_video(tmp_path / "grey.mp4"), "--audio", SPEECH]
     assert main(arguments) == 0
     assert capsys.readouterr().out.startswith("no face")
     assert main([*arguments, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["verdict"] == "no face"
 
 
-def test_found_face_of_a_drawn_clip_scores_like_the_crop(capsys, assets):
-    detector = str(assets / "models" / "yunet_final.pth")
-    assert main(["score", CLIP, "--detector", detector, "--json"]) == 0
+def test_found_face_of_a_drawn_clip_scores_like_the_crop(capsys):
+    assert main(["score", CLIP, "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
-    assert found["offset"] == 0 and found["confidence"] > 1 and len(found["faces"]) == 1
+    # A drawn face is found a few per cent off its crop, which costs confidence: 2.7 with --face full.
+    assert found["offset"] == 0 and found["confidence"] > 0.5 and len(found["faces"]) == 1
 
 
 BAD = {
@@ -81,7 +80,8 @@ BAD = {
     "missing model": ([CLIP, "--model", "nowhere.model"], "nowhere.model"),
     "another model": ([CLIP, "--model", str(family.weights_path("codec"))], "codec.safetensors"),
     "missing detector": ([CLIP, "--detector", "none.pth"], "none.pth"),
-    "bad face": ([CLIP, "--face", "1,2"], "1,2"),
+    "bad face": ([CLIP, "--face", "1,2,3"], "1,2,3"),
+    "one of the faces": ([CLIP, "--face", "1,2"], "all are measured"),
     "plot of unknown kind": ([CLIP, "--face", "full", "--plot", "curve.xyz"], "curve.xyz"),
     "plot into a missing folder": ([CLIP, "--face", "full", "--plot", "nowhere/curve.png"], "nowhere"),
 }

@@ -58,9 +58,9 @@ def test_full_frame_maps_edges_to_edges():
 
 
 def test_face_box_keeps_proportions_and_fills_the_expected_part():
-    matrix = box_matrix(100, 50, 100 + 395 / 2, 50 + 507 / 2)
-    corners = transform(matrix, torch.tensor([[100.0, 50.0], [100 + 395 / 2, 50 + 507 / 2]]))
-    assert torch.allclose(corners, torch.tensor([[12.5, -35.5], [407.5, 471.5]]), atol=1e-3)
+    matrix = box_matrix(100, 50, 100 + 406 / 2, 50 + 551 / 2)
+    corners = transform(matrix, torch.tensor([[100.0, 50.0], [100 + 406 / 2, 50 + 551 / 2]]))
+    assert torch.allclose(corners, torch.tensor([[7.0, -60.5], [413.0, 490.5]]), atol=1e-3)
     assert matrix[0, 0] == matrix[1, 1]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -55,7 +56,7 @@ def follow(script: list[list[Face]], choices=("largest",), shots=None, rate: flo
     """What is seen in every frame; by default with a detection in each."""
     asked = []
 
-    def detector(picture):
+    def detector(picture, known, search):
         asked.append(picture.number)
         return script[picture.number]
 
@@ -181,18 +182,56 @@ def test_the_last_frames_of_a_shot_are_looked_at():
     assert centres(seen) == pytest.approx([40 + n for n in range(8)] + [100] * 5, abs=1.2)
 
 
+def test_a_head_that_is_turned_too_far_fades_out_and_comes_back():
+    """Beyond 62 degrees the mouth goes, at 52 it returns; in between it stays as it is."""
+    degrees = [0] * 4 + [57] * 4 + [70] * 8 + [57] * 4 + [40] * 8
+    seen, _ = follow([[replace(face(50), yaw=angle)] for angle in degrees])
+    levels = opacities(seen)
+    assert levels[:8] == [1.0] * 8
+    assert levels[8:16] == pytest.approx([0.75, 0.5, 0.25, 0, 0, 0, 0, 0])
+    assert levels[16:20] == [0.0] * 4
+    assert levels[20:24] == pytest.approx([0.25, 0.5, 0.75, 1.0]) and levels[24:] == [1.0] * 4
+    assert {s.person for one in seen for s in one.sightings} == {0}
+
+
+def test_a_shot_may_start_with_a_turned_head():
+    seen, _ = follow([[replace(face(50), yaw=80.0)]] * 4 + [[face(50)]] * 6)
+    assert opacities(seen) == pytest.approx([0] * 4 + [0.25, 0.5, 0.75, 1, 1, 1])
+
+
+def test_still_faces_are_looked_at_half_as_often():
+    script = [[face(50)] for _ in range(20)] + [[face(50 + 2 * n)] for n in range(20)]
+    _, asked = follow(script, every=0.08)
+    assert asked == [0, 2, 6, 10, 14, 18, 22, 24, 26, 28, 30, 32, 34, 36, 38, 39]
+
+
+def test_a_detector_is_told_who_is_known_and_when_to_look_for_others():
+    calls = []
+
+    def detector(picture, known, search):
+        calls.append((picture.number, [float(one.box[0]) for one in known], search))
+        return [face(50)]
+
+    follower = DetectingFollower(detector, every=0.0)
+    for frame in frames([0] * 14 + [1] * 2):
+        follower.push(frame)
+    assert [(number, search) for number, _, search in calls if search] == [(0, True), (12, True), (14, True)]
+    assert [number for number, known, _ in calls if not known] == [0, 14]
+    assert all(known in ([], [38.0]) for _, known, _ in calls)
+
+
 def test_the_look_ahead_is_kept():
-    follower = DetectingFollower(lambda picture: [face(50)])
-    assert follower.look_ahead == EVERY
+    follower = DetectingFollower(lambda *_: [face(50)])
+    assert follower.look_ahead == 2 * EVERY
     waiting = 0
     for frame in frames([0] * 50, 50):
         waiting += 1 - len(follower.push(frame))
-        assert waiting <= EVERY * 50
+        assert waiting <= 2 * EVERY * 50
 
 
 def test_the_state_does_not_grow():
     script = [[face(40), face(110)], [face(40)], [], [face(110)]] * 100
-    follower = DetectingFollower(lambda picture: script[picture.number])
+    follower = DetectingFollower(lambda picture, *_: script[picture.number])
     for frame in frames([0] * len(script)):
         follower.push(frame)
         assert len(follower._people) <= 8 and len(follower._waiting) <= 3

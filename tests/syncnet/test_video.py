@@ -5,11 +5,11 @@ import weakref
 import pytest
 import torch
 
-from lipforcing.errors import InputError
 from lipforcing.faces.landmarks import Face
 from lipforcing.media import AudioSource, ImagePicture, Picture, VideoReader
 from lipforcing.syncnet import SyncNet, SyncNetConfig, Verdict, score, score_pictures, score_video
 from lipforcing.syncnet.tracks import square_crop, whole_crop
+from lipforcing.syncnet.video import find_faces
 from lipforcing.timeline import SAMPLES_PER_FRAME
 from lipforcing.tiny import family
 
@@ -20,7 +20,7 @@ FRAMES = 70
 class Detector:
     """Finds squares of 40 pixels by the marker that the test puts into their first pixel."""
 
-    def __call__(self, picture: Picture) -> list[Face]:
+    def __call__(self, picture: Picture, known=(), search=True) -> list[Face]:
         corners = (picture.rgb()[..., 0] == 255).nonzero().tolist()
         boxes = [torch.tensor([x, y, x + 40, y + 40]).float() for y, x in corners]
         return [Face(box, 0.99, torch.zeros(5, 2), "yunet5") for box in boxes]
@@ -119,9 +119,21 @@ def test_pictures_are_not_kept(model, waveform):
     assert 1 <= most <= 9
 
 
-def test_finding_faces_needs_a_detector(model, waveform):
-    with pytest.raises(InputError, match="detector"):
-        score_pictures(model, lambda: [], waveform)
+class Recorder(Detector):
+    """Remembers what it was told beside the picture."""
+
+    def __init__(self) -> None:
+        self.asked = []
+
+    def __call__(self, picture: Picture, known=(), search=True) -> list[Face]:
+        self.asked.append((len(known), search))
+        return super().__call__(picture)
+
+
+def test_known_faces_are_followed_and_new_ones_looked_for_twice_a_second():
+    recorder = Recorder()
+    find_faces(video([[(60, 20)]] * 26), recorder)
+    assert recorder.asked == [(int(n > 0), n in (0, 12, 24)) for n in range(26)]
 
 
 def test_bundled_clip_is_in_sync_with_its_own_sound():

@@ -1,0 +1,97 @@
+"""Finding and following faces with the networks of the package: detectors where to look, the mesh for what is there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from ..media import Picture
+from .align import BOX_CENTRE, BOX_SIZE, similarity
+from .blazeface import FaceDetector
+from .choice import overlap
+from .face_mesh import MIN_PRESENCE, FaceMesh, roi_from_detection, roi_from_landmarks, windows
+from .landmarks import Face, anchors
+from .warp import invert, transform
+
+LAYOUT = "attention478"
+PASSES = 2  # of the mesh over what a detector found, whose boxes may be twice too large; the second decides
+SAME_FACE = 0.4  # overlap (IoU) of boxes from which on they are of one face
+CHEEKS = (234, 454)  # beside the ears, left and right in the picture
+
+
+class MeshDetector:
+    """A :class:`~.landmarks.LandmarkDetector` with layout ``attention478``; nothing has to be downloaded.
+
+    A face is what a detector finds *and* the mesh recognises (``face_mesh.MIN_PRESENCE``). A face that is known from
+    the picture before is followed by the mesh alone, which goes on where the detectors would give up: in profile, in
+    the dark, behind a hand.
+
+    Args:
+        device: where the networks run, by default torch's default device.
+    """
+
+    def __init__(self, device: torch.device | str | None = None) -> None:
+        self._detector = FaceDetector(device)
+        self._mesh = FaceMesh(device)
+
+    def __call__(self, picture: Picture, known: Sequence[Face] = (), search: bool = True) -> list[Face]:
+        """The faces of a picture, the most certain first, on the CPU in its coordinates.
+
+        Args:
+            picture: of any size; a small thumbnail of it is searched.
+            known: faces of the picture before.
+            search: look for others than the known ones, too.
+        """
+        rois = [roi_from_landmarks(face.points) for face in known]
+        faces = [self._mesh_at(picture, roi) for roi in rois]
+        if search or not any(faces):
+            for one in self._detections(picture):
+                roi = roi_from_detection(one.box, one.keypoints)
+                faces.append(self._mesh_at(picture, roi, PASSES))
+        return _distinct([face for face in faces if face is not None])
+
+    def _detections(self, picture: Picture):
+        shrink = min(1.0, self._detector.input_size / max(picture.height, picture.width))
+        size = (max(1, round(picture.height * shrink)), max(1, round(picture.width * shrink)))
+        (found,) = self._detector.detect(picture.thumbnail(*size)[None], (picture.height, picture.width))
+        return found
+
+    def _mesh_at(self, picture: Picture, roi: Tensor, passes: int = 1) -> Face | None:
+        """The face in a region of interest [4], looked at once more where its points were, and so on."""
+        for _ in range(passes):
+            origins, (height, width) = windows(roi[None], (picture.height, picture.width))
+            x, y = origins[0].tolist()
+            region = picture.region(y, x, height, width)
+            points, presence = (row[0].cpu() for row in self._mesh.landmarks(region[None], origins, roi[None]))
+            roi = roi_from_landmarks(points)
+        return _face(points, float(presence)) if presence >= MIN_PRESENCE else None
+
+
+def _face(points: Tensor, presence: float) -> Face:
+    """Of points [478, 3]. Its box is that of a face of usual proportions, which is what boxes mean elsewhere."""
+    face = Face(torch.zeros(4), presence, points[:, :2], LAYOUT, yaw(points))
+    to_image = invert(similarity(anchors(face))[None])
+    centre = transform(to_image, torch.tensor([BOX_CENTRE]))[0, 0]
+    half = torch.tensor(BOX_SIZE) / 2 * to_image[0, :, 0].norm()
+    return replace(face, box=torch.cat([centre - half, centre + half]))
+
+
+def yaw(points: Tensor) -> float:
+    """How far a head is turned to the side, in degrees from facing the camera, from its mesh [478, 3]; never negative.
+
+    The angle of the line from cheek to cheek with the picture's plane. The mesh's depth is an estimate.
+    """
+    x, y, z = (points[CHEEKS[1]] - points[CHEEKS[0]]).tolist()
+    return float(torch.rad2deg(torch.atan2(torch.tensor(abs(z)), torch.tensor((x * x + y * y) ** 0.5))))
+
+
+def _distinct(faces: list[Face]) -> list[Face]:
+    """Each face once, the most certain first; of two that overlap the one that comes first in ``faces``."""
+    kept: list[Face] = []
+    for face in faces:
+        if all(overlap(face.box, other.box) < SAME_FACE for other in kept):
+            kept.append(face)
+    return sorted(kept, key=lambda face: -face.score)
