@@ -604,7 +604,7 @@ class Marked:
     def __init__(self, *colours: tuple[int, int, int]) -> None:
         self.colours = torch.tensor(colours)
 
-    def __call__(self, picture) -> list[Face]:
+    def __call__(self, picture, *_) -> list[Face]:
         image, found = picture.rgb().int(), []
         for colour in self.colours:
             rows, columns = ((image - colour).abs().amax(-1) < 40).nonzero(as_tuple=True)
