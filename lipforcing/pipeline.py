@@ -58,6 +58,7 @@ class SyncOptions:
         overlapped: run the stages on threads of their own; equal frames, sooner.
         streams: on a CUDA device, also on streams of their own.
         manner: how the speech moves the mouth: in pauses, and how strongly.
+        keep_partial: keep what is finished when the run is cancelled or fails half way, see ``VideoWriter``.
     """
 
     seed: int = 42
@@ -68,6 +69,7 @@ class SyncOptions:
     overlapped: bool = True
     streams: bool = True
     manner: Manner = PLAIN
+    keep_partial: bool = False
 
 
 DEFAULT_OPTIONS = SyncOptions()
@@ -81,7 +83,9 @@ class SyncResult:
         path: the file written.
         plan: length policy as it was applied.
         frames: frames written; ``untouched`` of them had no usable face.
-        damaged: packets of the source video that could not be decoded; the frames in them are missing.
+        length: seconds that the file lasts.
+        damaged: packets of the source video that could not be decoded whole; frames in them are missing or damaged.
+        notes: what else a user should know, in sentences.
         seconds: wall time of the run, encoding of the speech included.
         first_frame_seconds: wall time until the first frame was written.
         stages: where the time went; stages may overlap.
@@ -91,7 +95,9 @@ class SyncResult:
     plan: Plan
     frames: int
     untouched: int
+    length: float
     damaged: int
+    notes: tuple[str, ...]
     seconds: float
     first_frame_seconds: float
     stages: dict[str, StageTimes]
@@ -100,6 +106,19 @@ class SyncResult:
     def fps(self) -> float:
         """Finished frames per second of wall time."""
         return self.frames / self.seconds
+
+    @property
+    def description(self) -> str:
+        """What was written and what was lost, in sentences."""
+        said = [f"{self.frames} frames written, {self.length:.2f} s."]
+        if self.untouched:
+            said.append(f"{self.untouched} of them have no usable face and are the source's own.")
+        if self.damaged:
+            said.append(
+                f"{self.damaged} packets of the video could not be decoded whole; the frames in them are missing or "
+                "damaged."
+            )
+        return " ".join((*said, *self.notes))
 
 
 def sync_file(
@@ -130,10 +149,11 @@ def sync_file(
         InputError: the output cannot be written, or no frame shows a face.
     """
     check_output(out, [video.source, *([audio.source] if isinstance(audio, AudioSource) else [])])
-    plan = options.duration.plan(audio.seconds, video.info.frame_rate, video.info.duration, video.info.frame_count)
+    plan = planned(video, audio, options.duration)
     began = time.monotonic()
     first: list[float] = []
     done = untouched = 0
+    last = 0.0
     with VideoWriter.like(
         out,
         video.info,
@@ -142,12 +162,14 @@ def sync_file(
         lossless=options.lossless,
         quality=options.quality,
         codec=options.video_codec,
+        keep_partial=options.keep_partial,
     ) as writer:
 
         def write(chunk: Chunk) -> None:
-            nonlocal done, untouched
+            nonlocal done, untouched, last
             for output in chunk.outputs:
                 writer.write(output.picture, output.frame.time)
+                last = output.frame.time
                 done += 1
                 untouched += not output.pasted
                 if not first:
@@ -172,10 +194,27 @@ def sync_file(
                 session.push_frame(frame)
             session.finish()
         if not session.found:
+            writer.discard()
             raise InputError(NO_FACE.format(video.source))
-    seconds = time.monotonic() - began
-    damaged = getattr(video, "damaged_packets", 0)
-    return SyncResult(Path(out), plan, done, untouched, damaged, seconds, first[0], meter.times())
+        writer.close(plan.seconds if plan.end is None else max(plan.end, last + 1 / video.info.frame_rate))
+    return SyncResult(
+        path=Path(out),
+        plan=plan,
+        frames=done,
+        untouched=untouched,
+        length=writer.seconds,
+        damaged=video.damaged_packets,
+        notes=tuple(audio.notes),
+        seconds=time.monotonic() - began,
+        first_frame_seconds=first[0],
+        stages=meter.times(),
+    )
+
+
+def planned(video: VideoReader | MemoryReader, audio: Audio | AudioSource, policy: DurationPolicy) -> Plan:
+    """What the result of a run will consist of."""
+    info = video.info
+    return policy.plan(audio.seconds, info.frame_rate, info.duration, info.frame_count)
 
 
 def planned_voice(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from ..lipforcing.errors import InputError
@@ -26,6 +25,7 @@ def running_family(model, vae, decoder, positive, sigmas, audio: AudioEncoder | 
     Raises:
         InputError: something that does not fit the student; names the input.
     """
+    from ..lipforcing.sampling.schedules import check_schedule
     from ..lipforcing.stream.family import Family
     from ..lipforcing.tiny import family
     from .host import codecs, patchers
@@ -44,9 +44,7 @@ def running_family(model, vae, decoder, positive, sigmas, audio: AudioEncoder | 
         if part.crop_size != info.crop_size:
             needed = "Lip Forcing Tiny VAE" if tiny else "wan_2.1_vae.safetensors or taew2_1.safetensors"
             raise InputError(f"The {name} input does not fit the student {info.name}; connect {needed}.")
-    schedule = (
-        info.sigmas if sigmas is None else tuple(checked_sigmas(sigmas.tolist(), "The sigmas input does not fit"))
-    )
+    schedule = info.sigmas if sigmas is None else check_schedule(sigmas.tolist(), "The sigmas input does not fit")
     if audio is not None and audio.feature_dim != info.config.audio_dim:
         needed = "nothing" if tiny else "wav2vec2-base-960h (Load Audio Encoder)"
         raise InputError(f"The audio_encoder input does not fit the student {info.name}; connect {needed}.")
@@ -72,11 +70,3 @@ def check_speech(features: AudioFeatures, config: WanConfig) -> None:
             f"The speech was encoded with {width} numbers per frame, the model takes {config.audio_dim}; connect "
             f"{needed} to audio_encoder of Lip Forcing Audio Encode."
         )
-
-
-def checked_sigmas(sigmas: list[float], found: str) -> list[float]:
-    """The sigmas, if they are a schedule; `found` says in the message what was given instead."""
-    falling = all(a > b for a, b in pairwise(sigmas))
-    if len(sigmas) < 2 or not falling or sigmas[0] > 1 or sigmas[-1] != 0:
-        raise InputError(f"{found}; give decreasing noise levels from at most 1 down to 0, such as 0.999, 0.769, 0.")
-    return sigmas

@@ -36,12 +36,13 @@ def length() -> io.Combo.Input:
     """What decides how long the result is."""
     return io.Combo.Input(
         "length",
-        options=["audio", "video"],
+        options=["audio", "video", "silence"],
         default="audio",
         optional=True,
         tooltip=(
             "How long the result is. audio: as long as the audio, a longer video is cut, a shorter one filled. video: "
-            "every frame of the video, longer audio is cut, shorter audio ends in silence."
+            "every frame of the video, longer audio is cut, shorter audio ends in silence. silence: as long as the "
+            "longer of them, shorter audio ends in silence, a shorter video is filled."
         ),
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from . import host, inputs, sockets
 from .conditioning import with_face
-from .engine import check_speech, checked_sigmas, running_family
+from .engine import check_speech, running_family
 from .node_api import io
 from .progress import FrameProgress, StepProgress
 from .tracked import TrackedVideo, shown
@@ -157,11 +157,13 @@ def parse_sigmas(text: str) -> list[float]:
     Raises:
         InputError: not numbers, not decreasing, or not from at most 1 down to 0.
     """
+    from ..lipforcing.sampling.schedules import check_schedule
+
     try:
         sigmas = [float(part) for part in text.replace(",", " ").split()]
     except ValueError:
         sigmas = []
-    return checked_sigmas(sigmas, f"custom is {text!r}")
+    return list(check_schedule(sigmas, f"custom is {text!r}"))
 
 
 class LipForcingCausalSampler(io.ComfyNode):

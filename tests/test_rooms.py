@@ -19,12 +19,13 @@ USERS = [path for room in ("lipforcing", "nodes", "benchmarks") for path in (ROO
 MAY_IMPORT = {
     "errors": "",
     "timeline": "",
+    "output": "errors",
     "models": "timeline",
     "codecs": "timeline errors",
     "audio": "timeline errors",
-    "sampling": "models",
-    "media": "audio timeline errors",
-    "checkpoints": "models codecs audio sampling timeline errors",
+    "sampling": "models errors",
+    "media": "audio output timeline errors",
+    "checkpoints": "models codecs audio sampling output timeline errors",
     "faces": "media checkpoints timeline errors",
     "syncnet": "models audio faces media timeline errors",
     "text": "checkpoints errors",
@@ -34,8 +35,13 @@ MAY_IMPORT = {
     "pipeline": "session stream media faces audio timeline errors",
     "evaluation": "syncnet checkpoints faces media errors",
     "distill": "models sampling",
-    "tiny": "pipeline stream syncnet distill checkpoints sampling faces media codecs audio models timeline errors",
-    "cli": "tiny evaluation pipeline live session text stream syncnet checkpoints faces media models audio timeline errors",
+    "tiny": (
+        "pipeline stream syncnet distill checkpoints sampling faces media codecs audio models output timeline errors"
+    ),
+    "cli": (
+        "tiny evaluation pipeline live session text stream syncnet checkpoints faces media models audio output timeline "
+        "errors"
+    ),
 }
 """Every room and those it may look into: lower ones all."""
 

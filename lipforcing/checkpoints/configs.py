@@ -11,6 +11,7 @@ from typing import Any
 from ..audio.wav2vec2 import Wav2Vec2Config
 from ..errors import InputError
 from ..models.config import PATCH, WanConfig
+from ..sampling.schedules import check_schedule
 from ..timeline import TEMPORAL_FACTOR
 from .files import FOLDER_CONFIG
 from .layouts import WAV2VEC2
@@ -49,7 +50,7 @@ def own_metadata(metadata: Mapping[str, str], label: str) -> OwnMetadata:
     """Parse the entry of a file; empty where it has none.
 
     Raises:
-        InputError: the entry is not what this project writes.
+        InputError: the entry is not what this project writes, or its schedule is none.
     """
     if METADATA_KEY not in metadata:
         return OwnMetadata()
@@ -61,6 +62,8 @@ def own_metadata(metadata: Mapping[str, str], label: str) -> OwnMetadata:
             raise TypeError
     except (ValueError, TypeError, AttributeError, RecursionError):
         raise InputError(f"{label} has a {METADATA_KEY!r} entry that cannot be read; convert it again") from None
+    if schedule:
+        check_schedule(schedule, f"The schedule in {label} is {' '.join(f'{sigma:g}' for sigma in schedule)}")
     return OwnMetadata(kind, config, schedule, table)
 
 

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from ..errors import InputError
-from ..sampling.schedules import TWO_STEP
+from ..output import check_new_file
+from ..sampling.schedules import TWO_STEP, check_schedule
 from .catalog import TRANSFORMERS
 from .checkpoint import Checkpoint, open_checkpoint
 from .configs import HIDDEN, METADATA_KEY, OwnMetadata, as_table, wan_config
@@ -51,8 +52,12 @@ def convert(
         ``out``.
 
     Raises:
-        InputError: the source is damaged, incomplete or unknown; the dtype does not suit it; ``out`` cannot be written.
+        InputError: the source is damaged, incomplete or unknown; the dtype does not suit it; the schedule is none;
+            ``out`` cannot be written or is the source itself.
     """
+    check_new_file(out, [path])
+    if schedule:
+        check_schedule(schedule, f"The schedule is {' '.join(f'{sigma:g}' for sigma in schedule)}")
     checkpoint = open_checkpoint(path)
     if checkpoint.kind is Kind.UNKNOWN:
         raise InputError(f"{checkpoint.file.label} is {checkpoint.describe()}; expected weights for one of our models")
@@ -84,12 +89,22 @@ def merge(
         ``out``.
 
     Raises:
-        InputError: as ``convert``, or base and adapter do not belong together.
+        InputError: as ``convert``, ``out`` is an adapter, or base and adapter do not belong together.
     """
     paths = [adapter] if isinstance(adapter, (str, Path)) else list(adapter)
+    check_new_file(out, [base, *paths])
+    if _is_adapter(out):
+        raise InputError(f"{out} is an adapter; name the new file last, after the adapters.")
     merged = open_merged(open_checkpoint(base, Kind.WAN_BASE), [open_checkpoint(one, Kind.ADAPTER) for one in paths])
     own = OwnMetadata(kind.value, as_table(merged.config), TWO_STEP if kind is Kind.STUDENT else ())
     return write_weights(merged.weights, Path(out), dtype, own, progress)
+
+
+def _is_adapter(path: str | Path) -> bool:
+    try:
+        return open_checkpoint(path).kind is Kind.ADAPTER
+    except InputError:
+        return False
 
 
 def open_merged(base: Checkpoint, adapters: Sequence[Checkpoint]) -> Checkpoint:

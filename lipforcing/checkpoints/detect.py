@@ -12,6 +12,12 @@ from .sources import TensorSource
 
 BLOCK_WEIGHT = re.compile(r"^blocks\.\d+\.(self_attn|cross_attn|ffn)\.")
 LORA_TARGET = re.compile(r"^blocks\.\d+\.((self|cross)_attn\.[qkvo]|ffn\.[02])\.lora_A\.weight$")
+# What other trainers and hosts put into adapters: other names of the pairs, differences of whole weights and of biases,
+# and the other decompositions (LoHa, LoKr, OFT, DoRA). None of it is a weight of a model.
+OTHER_ADAPTER = re.compile(
+    r"\.(lora_(?:up|down|mid)|diff(?:_b|_m)?|hada_[wt]\d|lokr_[wt]\d|oft_\w+?|dora_scale|lora_magnitude_vector|set_weight)"
+    r"(?:_[ab])?(?:\.weight)?$"
+)
 INPUT_CHANNELS = 65
 PLAIN_CHANNELS = 16
 LATENT_CHANNELS = 16
@@ -168,11 +174,21 @@ def _is_neighbour(source: TensorSource) -> bool:
 
 def _is_adapter(source: TensorSource) -> bool:
     layers = [name.removesuffix(A) for name in source if LORA_TARGET.match(name)]
-    return bool(layers) and not all(f"{layer}.weight" in source for layer in layers)
+    whole = all(f"{layer}.weight" in source for layer in layers)
+    return bool(layers) and not whole and not _other_adapter(source)
+
+
+def _other_adapter(source: TensorSource) -> list[str]:
+    """Kinds of tensors that only other adapters have."""
+    return sorted({found[1] for found in map(OTHER_ADAPTER.search, source) if found})
 
 
 def _is_transformer(source: TensorSource) -> bool:
-    return any(BLOCK_WEIGHT.match(name) and not is_lora(name) for name in source) and not _is_neighbour(source)
+    layers = any(
+        BLOCK_WEIGHT.match(name) and not (is_lora(name) or OTHER_ADAPTER.search(name) or name.endswith(".alpha"))
+        for name in source
+    )
+    return layers and not _is_neighbour(source)
 
 
 def _has_audio(source: TensorSource) -> bool:
@@ -232,6 +248,10 @@ def _nearest(source: TensorSource) -> str:
     for name, title in NEIGHBOURS.items():
         if name in source:
             return title
+    other = _other_adapter(source)
+    if other and not _is_transformer(source):
+        model = "Wan" if any(BLOCK_WEIGHT.match(name) for name in source) else "another model"
+        return f"a LoRA for {model} with {', '.join(other)} (Lip Forcing's have pairs of lora_A and lora_B alone)"
     if any(is_lora(name) or ".lora_" in name for name in source):
         return "a LoRA for another model"
     if _is_transformer(source):

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -12,7 +11,7 @@ from typing import BinaryIO
 import torch
 from torch import Tensor
 
-from ..errors import InputError
+from ..output import new_file
 from .safetensors_header import build_header
 from .sources import Spec
 
@@ -59,33 +58,18 @@ class SafetensorsWriter:
 
 
 @contextmanager
-def replacing(path: Path, size: int) -> Iterator[BinaryIO]:
+def replacing(path: Path, size: int, sources: Sequence[str | Path] = ()) -> Iterator[BinaryIO]:
     """A file that takes the place of ``path`` when the block ends well, and vanishes when it does not.
 
     Args:
         path: where the result goes; an existing file stays until the new one is complete.
         size: bytes that will be written, to refuse a full disk beforehand.
+        sources: files and folders that are read, which ``path`` must not be.
 
     Raises:
-        InputError: the folder does not exist or cannot be written, or the disk is full.
+        InputError: see ``output.new_file``.
     """
-    if not path.parent.is_dir():
-        raise InputError(f"folder {path.parent} does not exist; create it or choose another output")
-    if path.is_dir():
-        raise InputError(f"{path} is a folder; name the output file")
-    free = shutil.disk_usage(path.parent).free
-    if free < size:
-        raise InputError(f"{path.name} needs {size / 1e9:.1f} GB, but only {free / 1e9:.1f} GB are free; make room")
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        with open(temporary, "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except OSError as error:
-        raise InputError(
-            f"{path} cannot be written ({error.strerror or error}); check disk space and rights"
-        ) from error
-    finally:
-        temporary.unlink(missing_ok=True)
+    with new_file(path, sources, size) as temporary, open(temporary, "wb") as file:
+        yield file
+        file.flush()
+        os.fsync(file.fileno())

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import io
+import signal
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from ..errors import InputError
 from . import bench, demo, evaluate, live, score, sync, text, weights
@@ -21,14 +26,39 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run a command; 0 on success, 2 with one sentence on stderr for a problem with the input."""
+    """Run a command; 0 on success, 2 with one sentence on stderr for a problem with the input.
+
+    Being asked to end (SIGTERM) or to hang up (SIGHUP) cancels a run as Ctrl-C does, and removes what is half done.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a name that a terminal cannot show is no failure
     arguments = build_parser().parse_args(argv)
-    try:
-        arguments.run(arguments)
-    except InputError as error:
-        print(f"lipforcing: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("lipforcing: cancelled, nothing was written", file=sys.stderr)
-        return 130
+    with _cancelled_by("SIGTERM", "SIGHUP", "SIGBREAK"):
+        try:
+            arguments.run(arguments)
+        except InputError as error:
+            print(f"lipforcing: {error}", file=sys.stderr)
+            return 2
+        except KeyboardInterrupt as stop:
+            print(f"lipforcing: cancelled, {str(stop) or 'nothing was written'}", file=sys.stderr)
+            return 130
     return 0
+
+
+@contextmanager
+def _cancelled_by(*names: str) -> Iterator[None]:
+    """Signals raise KeyboardInterrupt, those that exist here and are not ignored (nohup ignores SIGHUP)."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    signals = [getattr(signal, name) for name in names if hasattr(signal, name)]
+    before = {one: signal.getsignal(one) for one in signals}
+    for one, handler in before.items():
+        if handler != signal.SIG_IGN:
+            signal.signal(one, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, handler)

@@ -13,6 +13,9 @@ from tqdm import tqdm
 from ..errors import InputError
 from ..faces.selection import FaceChoice
 
+# Pixels of a side below which a box is taken for a mistake.
+SMALLEST_BOX = 8
+
 
 def add(commands, name: str, run: Callable[[argparse.Namespace], None], summary: str) -> argparse.ArgumentParser:
     """A new command of the collection ``commands`` that calls ``run`` with its parsed arguments."""
@@ -48,8 +51,10 @@ class Bar:
 
     def __init__(self) -> None:
         self.bar: tqdm | None = None
+        self.done = 0
 
     def __call__(self, done: int, total: int, _picture: torch.Tensor) -> None:
+        self.done = done
         if self.bar is None:
             self.bar = tqdm(total=total, unit="frame", desc="lip sync")
         self.bar.update(done - self.bar.n)
@@ -84,12 +89,36 @@ def face_choice(text: str) -> FaceChoice:
         numbers = tuple(float(value) for value in text.split(","))
     except ValueError:
         numbers = ()
-    if len(numbers) == 2 or (len(numbers) == 4 and numbers[2] > numbers[0] and numbers[3] > numbers[1]):
+    box = len(numbers) == 4 and numbers[2] > numbers[0] and numbers[3] > numbers[1]
+    if (len(numbers) == 2 or box) and all(map(isfinite, numbers)):
         return numbers
     raise InputError(
         f"--face {text!r} is no face: give auto, center, full, a number counted from the left, a point x,y, or a box "
         "x0,y0,x1,y1 with x0 < x1 and y0 < y1."
     )
+
+
+def check_face(face: FaceChoice, width: int, height: int) -> None:
+    """Refuse a place where a picture of this size shows no face: a point outside, a box mostly outside or tiny."""
+    if not isinstance(face, tuple):
+        return
+    x0, y0, x1, y1 = face if len(face) == 4 else (*face, *face)
+    inside = max(0.0, min(x1, width) - max(x0, 0.0)) * max(0.0, min(y1, height) - max(y0, 0.0))
+    wrong = inside < (x1 - x0) * (y1 - y0) / 2 or min(x1 - x0, y1 - y0) < SMALLEST_BOX
+    if len(face) == 2:
+        wrong = not (0 <= x0 < width and 0 <= y0 < height)
+    if wrong:
+        raise InputError(
+            f"--face {','.join(f'{edge:g}' for edge in face)} is no face in the picture, which is {width}x{height}; "
+            f"give a point, or a box that is at least {SMALLEST_BOX} pixels wide and high, inside of it."
+        )
+
+
+def seed_choice(seed: int) -> int:
+    """A seed as the nodes take it too."""
+    if not 0 <= seed < 2**64:
+        raise InputError(f"--seed {seed} is out of range; give a number from 0 to {2**64 - 1}.")
+    return seed
 
 
 def window_choice(start: float, limit: float | None) -> tuple[float, float | None]:

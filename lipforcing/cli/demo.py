@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from .common import Bar, add, add_device, device_choice
+from .common import Bar, add, add_device, device_choice, seed_choice
 
 
 def add_commands(commands) -> None:
@@ -23,7 +23,7 @@ def command_demo(arguments: argparse.Namespace) -> None:
     from ..tiny.demo import run_demo
 
     bar = Bar()
-    demo = run_demo(arguments.out, arguments.seed, device_choice(arguments.device), bar)
+    demo = run_demo(arguments.out, seed_choice(arguments.seed), device_choice(arguments.device), bar)
     bar.close()
     result = demo.result
     print(f"{result.frames} frames at {result.fps:.1f} fps, first frame after {result.first_frame_seconds:.2f} s")

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from pathlib import Path
 
-from ..errors import InputError
+from ..output import check_new_file, new_file
 from .common import add, add_device, add_face, device_choice
 from .score import any_face, load_syncnet
 
@@ -47,9 +46,11 @@ def add_commands(commands) -> None:
 def command_evaluate(arguments: argparse.Namespace) -> None:
     """Compare dubbed videos with their references."""
     from ..evaluation import compare
+    from ..evaluation.pairs import videos
 
-    if arguments.out and not arguments.out.parent.is_dir():
-        raise InputError(f"The folder {arguments.out.parent} of --out does not exist; create it or choose another one.")
+    if arguments.out:
+        folders = [folder for folder in (arguments.results, arguments.reference, arguments.against) if folder]
+        check_new_file(arguments.out, [path for folder in folders for path in videos(folder, []).values()])
     evaluation = measured(arguments, arguments.results)
     differences = None
     if arguments.against:
@@ -58,9 +59,8 @@ def command_evaluate(arguments: argparse.Namespace) -> None:
     if arguments.out is None:
         print(text)
         return
-    partial = arguments.out.with_name(arguments.out.name + ".partial")
-    partial.write_text(text + "\n", encoding="utf-8")
-    os.replace(partial, arguments.out)
+    with new_file(arguments.out) as partial:
+        partial.write_text(text + "\n", encoding="utf-8")
 
 
 def measured(arguments: argparse.Namespace, folder: Path):

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 
 from ..errors import InputError
 from ..faces.selection import FaceChoice
+from ..output import check_new_file, new_file
 from ..timeline import FPS
-from .common import add, add_device, add_face, device_choice, face_choice
+from .common import add, add_device, add_face, check_face, device_choice, face_choice
 
 NO_FACE = (
     "no face larger than {pixels:g} pixels was found; say where it is (--face x0,y0,x1,y1), or that the footage is a "
@@ -50,9 +51,10 @@ def command_score(arguments: argparse.Namespace) -> None:
     from ..syncnet import score_video
 
     device, face = device_choice(arguments.device), any_face(arguments.face)
-    plot = arguments.plot and checked_plot(arguments.plot)
+    plot = arguments.plot and checked_plot(arguments.plot, [arguments.video, arguments.audio or arguments.video])
     model = load_syncnet(arguments.model, device)
     with VideoReader(arguments.video) as video:
+        check_face(face, video.info.width, video.info.height)
         waveform = AudioSource(arguments.audio or arguments.video).mono16k()
         detector = detector_for(arguments.detector, device) if face == "auto" else None
         result = score_video(model, video, waveform, face, detector)
@@ -108,13 +110,11 @@ def _lines(number: int, face) -> list[str]:
     return lines
 
 
-def checked_plot(path: Path) -> Path:
+def checked_plot(path: Path, sources: Sequence[str]) -> Path:
     """``path`` if a picture can be written there."""
     if path.suffix.lower() != ".png":
         raise InputError(f"--plot {path} would be no picture of a known kind; give a name that ends with .png.")
-    if not path.parent.is_dir():
-        raise InputError(f"--plot {path}: the folder {path.parent} does not exist; create it or choose another.")
-    return path
+    return check_new_file(path, sources)
 
 
 def write_plot(path: Path, report, title: str) -> None:
@@ -123,6 +123,5 @@ def write_plot(path: Path, report, title: str) -> None:
 
     from ..syncnet.plot import plot_report
 
-    partial = path.with_name(path.name + ".partial")
-    Image.fromarray(plot_report(report, title=title).numpy()).save(partial, "PNG")
-    os.replace(partial, path)
+    with new_file(path) as partial:
+        Image.fromarray(plot_report(report, title=title).numpy()).save(partial, "PNG")

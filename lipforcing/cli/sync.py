@@ -6,7 +6,17 @@ import argparse
 import sys
 from pathlib import Path
 
-from .common import Bar, add, add_device, add_face, device_choice, face_choice, window_choice
+from .common import (
+    Bar,
+    add,
+    add_device,
+    add_face,
+    check_face,
+    device_choice,
+    face_choice,
+    seed_choice,
+    window_choice,
+)
 from .models import add_manner, add_models, load_family, manner_choice
 
 DRAWN_FACES_ONLY = (
@@ -28,9 +38,12 @@ def add_commands(commands) -> None:
     add_manner(sync)
     sync.add_argument(
         "--length",
-        choices=("audio", "video"),
+        choices=("audio", "video", "silence"),
         default="audio",
-        help="what decides the output's length (default: audio)",
+        help=(
+            "how long the result is: audio, as long as the speech; video, as long as the video; silence, as long as "
+            "the longer of them, with silence after a shorter speech (default: audio)"
+        ),
     )
     sync.add_argument(
         "--fill",
@@ -46,6 +59,11 @@ def add_commands(commands) -> None:
         help="begin this far into the video, and as far into the speech (default: 0)",
     )
     sync.add_argument("--limit", type=float, metavar="SECONDS", help="stop after this much of both (default: the end)")
+    sync.add_argument(
+        "--keep-partial",
+        action="store_true",
+        help="keep what is finished when the run is cancelled; a .mkv can then also be watched while it grows",
+    )
     sync.add_argument("--lossless", action="store_true", help="write exactly the finished pixels (large files)")
     sync.add_argument(
         "--quality",
@@ -64,30 +82,46 @@ def add_commands(commands) -> None:
 def command_sync(arguments: argparse.Namespace) -> None:
     """Lip-sync a video to a recording."""
     from ..faces.selection import follower_for
-    from ..media import AudioSource, DurationPolicy, VideoReader
-    from ..pipeline import SyncOptions, sync_file
+    from ..media import AudioSource, DurationPolicy, VideoReader, check_output, encoding_for
+    from ..pipeline import SyncOptions, planned, sync_file
 
     device = device_choice(arguments.device)
     face = face_choice(arguments.face)
     window = window_choice(arguments.start, arguments.limit)
     options = SyncOptions(
-        arguments.seed,
+        seed_choice(arguments.seed),
         DurationPolicy(arguments.length, arguments.fill),
         arguments.lossless,
         arguments.quality,
         arguments.video_codec,
         manner=manner_choice(arguments),
+        keep_partial=arguments.keep_partial,
     )
+    bar = Bar()
     with VideoReader(arguments.video, *window) as video:
+        check_face(face, video.info.width, video.info.height)
         audio = AudioSource(arguments.audio, *window)
+        check_output(arguments.out, (video.source, audio.source))
+        encoding = encoding_for(
+            arguments.out,
+            video.info.pictures,
+            codec=options.video_codec,
+            quality=options.quality,
+            lossless=options.lossless,
+        )
+        print(f"{arguments.out}: {planned(video, audio, options.duration).description}")
+        print(f"It is {encoding.description}")
         follower = follower_for(face, arguments.detector, device)
         family = load_family(arguments, device)
-        bar = Bar()
-        result = sync_file(family, video, audio, arguments.out, follower, options, bar)
-        bar.close()
-    print(f"{result.path}: {result.plan.description}")
-    if result.untouched:
-        print(f"{result.untouched} of {result.frames} frames have no usable face and are the source's own.")
+        try:
+            result = sync_file(family, video, audio, arguments.out, follower, options, bar)
+        except KeyboardInterrupt:
+            if arguments.keep_partial and bar.done:
+                raise KeyboardInterrupt(f"{arguments.out} ends after {bar.done} frames") from None
+            raise
+        finally:
+            bar.close()
+    print(f"{result.path}: {result.description}")
     print(f"{result.fps:.1f} frames per second, first frame after {result.first_frame_seconds:.2f} s")
     if arguments.model == "tiny":
         print(DRAWN_FACES_ONLY, file=sys.stderr)

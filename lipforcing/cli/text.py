@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from ..output import check_new_file
 from .common import add, add_device, device_choice
 
 
@@ -23,5 +24,6 @@ def command_embed_text(arguments: argparse.Namespace) -> None:
     from ..text import embed_text, write_embedding
 
     device = device_choice(arguments.device)
+    check_new_file(arguments.out, [arguments.encoder, *([arguments.tokenizer] if arguments.tokenizer else [])])
     embedding = embed_text(arguments.prompt, arguments.encoder, arguments.tokenizer, device)
     print(write_embedding(embedding, arguments.out, arguments.prompt))

@@ -7,7 +7,7 @@ from fractions import Fraction
 from math import ceil
 from typing import Literal
 
-Length = Literal["audio", "video"]
+Length = Literal["audio", "video", "silence"]
 Fill = Literal["pingpong", "loop", "hold"]
 
 # In frames. Lengths come from sums of rounded numbers; a frame that would show for a millionth of its time is none.
@@ -27,7 +27,8 @@ def frames_before(seconds: float, frame_rate: Fraction | float) -> int:
 
 @dataclass(frozen=True)
 class Plan:
-    """What the output will consist of. Counts are exact at a constant frame rate, else estimates from the average.
+    """What the output will consist of. Counts are exact where all frames can be decoded and, for an output that follows
+    the audio, come at a constant rate; else estimates.
 
     ``end``: seconds from which on no frame starts any more; None is the end of the source video.
     ``frames``, ``seconds``: length of the output. ``source_frames``: how many different source frames it shows, of
@@ -77,6 +78,8 @@ class DurationPolicy:
 
     ``length``: "audio" - the output lasts as long as the audio: longer video is cut, shorter video filled.
     "video" - the output is every frame of the video: longer audio is cut, shorter audio followed by silence.
+    "silence" - nothing of either is left out: shorter audio is followed by silence, in which the mouth rests, as with
+    "video"; shorter video is filled, as with "audio".
     ``fill``: "pingpong" - 0..n-1, n-2..1, 0..: the end frames are not doubled; "loop" - from the start again;
     "hold" - the last frame stays.
     """
@@ -85,8 +88,8 @@ class DurationPolicy:
     fill: Fill = "pingpong"
 
     def __post_init__(self):
-        if self.length not in ("audio", "video"):
-            raise ValueError(f"length must be 'audio' or 'video', got {self.length!r}")
+        if self.length not in ("audio", "video", "silence"):
+            raise ValueError(f"length must be 'audio', 'video' or 'silence', got {self.length!r}")
         if self.fill not in _FILL_WORDS:
             raise ValueError(f"fill must be 'pingpong', 'loop' or 'hold', got {self.fill!r}")
 
@@ -99,9 +102,10 @@ class DurationPolicy:
     ) -> Plan:
         """Apply the policy. ``video_frames`` None: as many as ``video_seconds`` hold."""
         available = video_frames or max(1, round(video_seconds * frame_rate))
-        follow_audio = self.length == "audio"
+        longer = audio_seconds * float(frame_rate) > video_seconds * float(frame_rate) + TOLERANCE
+        follow_audio = self.length == "audio" or (self.length == "silence" and longer)
         frames = frames_before(audio_seconds, frame_rate) if follow_audio else available
-        seconds = float(frames / Fraction(frame_rate))
+        seconds = float(frames / Fraction(frame_rate)) if follow_audio else video_seconds
         used = min(audio_seconds, seconds)
         return Plan(
             end=audio_seconds if follow_audio else None,

@@ -30,20 +30,21 @@ def extended_frames(reader: VideoReader, plan: Plan) -> Iterator[Frame]:
 
 def endless_frames(reader: VideoReader, fill: Fill) -> Iterator[Frame]:
     """The video once, then whatever ``fill`` repeats of it, without end."""
-    interval, last = float(1 / reader.info.frame_rate), None
+    interval, before, last = float(1 / reader.info.frame_rate), 0.0, None
     for frame in reader.frames():
         yield frame
         if last is not None:
-            interval = frame.time - last.time
+            before, interval = last.time, frame.time - last.time
         last = frame
-    if fill == "loop":
-        yield from _looped(reader, last.time + interval)
-    elif fill == "hold" or last.index == 0:
+    end = max(last.time + interval, reader.info.duration)
+    if fill == "hold" or last.index == 0:
         # Multiples of the interval, not sums: hours of held frames do not drift.
         for times in count(1):
             yield replace(last, time=last.time + times * interval)
+    elif fill == "loop":
+        yield from _looped(reader, end)
     else:
-        yield from _bounced(reader)
+        yield from _bounced(reader, end, before)
 
 
 def frame_order(count: int, fill: Fill) -> Iterator[int]:
@@ -61,15 +62,18 @@ def _looped(reader: VideoReader, period: float) -> Iterator[Frame]:
             yield replace(frame, time=frame.time + times * period)
 
 
-def _bounced(reader: VideoReader) -> Iterator[Frame]:
-    """n-2..1, 0..n-1, n-2..1 ...: time runs back and forth between the first and the last frame."""
+def _bounced(reader: VideoReader, end: float, before: float) -> Iterator[Frame]:
+    """n-2..1, 0..n-1, n-2..1 ...: time runs back and forth between the first and the last frame.
+
+    ``end`` is where the last frame ends, ``before`` when the one before it is shown.
+    """
     last = reader.frames_read - 1
-    last_time = reader.last_time
+    period = end + before
     for turn in count(1):
         for frame in _backwards(reader, 1, last):
-            yield replace(frame, time=2 * turn * last_time - frame.time)
+            yield replace(frame, time=turn * period - frame.time)
         for frame in reader.frames():
-            yield replace(frame, time=2 * turn * last_time + frame.time)
+            yield replace(frame, time=turn * period + frame.time)
 
 
 def _backwards(reader: VideoReader, first: int, end: int) -> Iterator[Frame]:

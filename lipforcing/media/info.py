@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 
 import av
@@ -13,6 +13,7 @@ from .colour import Colour, colour_of
 from .encoding import PictureFormat
 from .hdr import Hdr
 from .orientation import UPRIGHT, Orientation
+from .packets import FileTimes, file_times
 from .pixels import layout_of, samples, unpacked
 from .source import Source, audio_stream, name_of, open_media, video_stream
 
@@ -22,10 +23,12 @@ class VideoInfo:
     """What is known of a video before reading it through.
 
     ``width`` and ``height`` are those of the upright picture. ``frame_rate`` is the average, ``duration`` in seconds
-    including the last frame, ``frame_count`` None where the file does not say. ``orientation`` tells how the stored
-    picture is turned for display. ``pixel_format`` is that of the stored picture, after :func:`~.pixels.unpacked`.
+    including the last frame, and ``frame_count`` are what the packets say, see :mod:`~.packets`; fewer frames come of
+    it where some cannot be decoded. ``orientation`` tells how the stored picture is turned for display.
+    ``pixel_format`` is that of the stored picture, after :func:`~.pixels.unpacked`.
     ``pixel_aspect`` is the width of an upright pixel divided by its height. ``transparent``: the first frame is not
     opaque everywhere. ``interlaced``: frames are two fields. ``hdr``: metadata of a high-dynamic-range master.
+    ``times`` are the file's; pictures in memory have none.
     """
 
     path: Source
@@ -33,7 +36,7 @@ class VideoInfo:
     height: int
     frame_rate: Fraction
     duration: float
-    frame_count: int | None
+    frame_count: int
     has_audio: bool
     colour: Colour
     pixel_format: str
@@ -45,6 +48,7 @@ class VideoInfo:
     transparent: bool = False
     interlaced: bool = False
     hdr: Hdr | None = None
+    times: FileTimes | None = field(default=None, repr=False)
 
     @property
     def rotation(self) -> int:
@@ -67,7 +71,7 @@ class VideoInfo:
 
 
 def probe(source: Source) -> VideoInfo:
-    """Open a video, decode its first frame and say what it is.
+    """Open a video, decode its first frame, read all packets and say what it is.
 
     Raises:
         InputError: missing, a folder, not a media file, no video stream, no frame that can be decoded.
@@ -84,14 +88,14 @@ def probe(source: Source) -> VideoInfo:
         layout = layout_of(picture.format.name)
         width, height = turn.size(frame.width, frame.height)
         aspect = Fraction(stream.sample_aspect_ratio or 1)
-        rate, duration, count = _extent(source, container, stream)
+        times = file_times(source, frame.pts)
         return VideoInfo(
             path=source,
             width=width,
             height=height,
-            frame_rate=rate,
-            duration=duration,
-            frame_count=count,
+            frame_rate=times.rate,
+            duration=times.end,
+            frame_count=len(times.pictures),
             has_audio=audio_stream(container) is not None,
             colour=colour_of(stream.codec_context),
             pixel_format=layout.name,
@@ -103,6 +107,7 @@ def probe(source: Source) -> VideoInfo:
             transparent=layout.alpha and bool((samples(picture, layout.alpha_number) < layout.opaque).any()),
             interlaced=frame.interlaced_frame,
             hdr=Hdr.of(frame),
+            times=times,
         )
 
 
@@ -121,48 +126,8 @@ def decode_video(container: av.container.InputContainer, stream: av.VideoStream)
         for packet in container.demux(stream):
             try:
                 yield from packet.decode()
-            except av.error.InvalidDataError:
+            except av.error.FFmpegError:
                 yield None
     except av.error.FFmpegError:
         # The file ends in the middle of something: what came before it is all there is.
         yield None
-
-
-def _extent(
-    source: Source, container: av.container.InputContainer, stream: av.VideoStream
-) -> tuple[Fraction, float, int | None]:
-    """Average frame rate, duration in seconds and number of frames, from the header as far as it can be trusted."""
-    rate, count = stream.average_rate or stream.guessed_rate, stream.frames or None
-    duration = float(stream.duration * stream.time_base) if stream.duration else _tagged_duration(stream)
-    # Live recordings (browsers) state no duration, and the millisecond clock as their frame rate.
-    if not duration or not rate or rate > 240:
-        rate, duration, count = _scan(source, rate or Fraction(25))
-    return Fraction(rate), duration, count
-
-
-def _tagged_duration(stream: av.VideoStream) -> float | None:
-    """Matroska's per-stream duration tag, "HH:MM:SS.fraction"."""
-    tag = stream.metadata.get("DURATION", "")
-    try:
-        hours, minutes, seconds = (float(part) for part in tag.split(":"))
-    except ValueError:
-        return None
-    return 3600 * hours + 60 * minutes + seconds
-
-
-def _scan(source: Source, rate: Fraction) -> tuple[Fraction, float, int]:
-    """Rate, duration and count from the timestamps of all packets, without decoding them."""
-    count, first, last = 0, None, 0
-    with open_media(source) as container:
-        stream = open_video_stream(container, source)
-        time_base = stream.time_base
-        for packet in container.demux(stream):
-            if packet.size:
-                count += 1
-                if packet.pts is not None:
-                    first = packet.pts if first is None else min(first, packet.pts)
-                    last = max(last, packet.pts)
-    span = (last - first) * time_base if first is not None else Fraction(0)
-    if count > 1 and span > 0:
-        rate = ((count - 1) / span).limit_denominator(1001)
-    return rate, float(span + 1 / rate), count

@@ -28,6 +28,7 @@ class MemoryReader:
     """
 
     source = NAME
+    damaged_packets = 0
 
     def __init__(self, images: torch.Tensor, frame_rate: Fraction | float) -> None:
         if not len(images):
@@ -38,7 +39,6 @@ class MemoryReader:
         count, height, width = images.shape[:3]
         self.images = images
         self.frames_read = count
-        self.last_time = float((count - 1) / rate)
         self.info = VideoInfo(
             path=NAME,
             width=width,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import weakref
 from array import array
+from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
@@ -16,7 +17,7 @@ from .orientation import Orientation
 from .picture import DecodedPicture, Picture
 from .pixels import unpacked
 from .source import WORTH_THREADS, Source, name_of, open_media
-from .timestamps import FrameClock
+from .timestamps import FrameClock, with_next
 
 # Frames of one video are compared with this tolerance in seconds at the borders of a trim window.
 _EDGE = 1e-4
@@ -47,7 +48,7 @@ class Frame:
 class VideoReader:
     """A video as a stream of frames, optionally a window of it.
 
-    ``info`` describes what is read (with a window: its duration, no frame count). Iterating, or calling
+    ``info`` describes what is read, with a window: its duration and number of frames. Iterating, or calling
     :meth:`frames`, starts a new pass from the first frame; passes are independent and hold only the decoder's own few
     frames. After a complete pass, :meth:`segment` reads any run of frames again without the ones before it.
 
@@ -65,7 +66,7 @@ class VideoReader:
         self.start = start
         self.end = float("inf") if duration is None else start + duration
         self.damaged_packets = 0
-        """Packets of a pass that could not be decoded; the frames in them are missing."""
+        """Packets of a pass that could not be decoded whole; the frames in them are missing or damaged."""
         info = probe(source)
         if start > 0 or duration is not None:
             length = min(self.end, info.duration) - start
@@ -74,7 +75,8 @@ class VideoReader:
                     f"{name_of(source)} lasts {info.duration:.2f} s, so nothing is left of it from "
                     f"{start:.2f} s on; choose an earlier start or a longer duration."
                 )
-            info = replace(info, duration=length, frame_count=None)
+            shown = bisect_left(info.times.pictures, self.end - _EDGE) - bisect_left(info.times.pictures, start - _EDGE)
+            info = replace(info, duration=length, frame_count=shown)
         self.info = info
         self._colour = info.pictures.resolved_colour
         # Timestamp and time of every frame reached so far (16 bytes a frame): what segment() seeks and matches by.
@@ -103,11 +105,6 @@ class VideoReader:
     def frames_read(self) -> int:
         """Number of frames that passes have reached so far; the video's length after a complete pass."""
         return len(self._times)
-
-    @property
-    def last_time(self) -> float:
-        """Time in seconds of the last frame that passes have reached."""
-        return self._times[-1]
 
     def segment(self, first: int, end: int) -> list[Frame]:
         """Frames ``first`` to ``end`` - 1 once more; a pass must have reached them before."""
@@ -142,13 +139,13 @@ class VideoReader:
         """Decoded frames of the window with their times from the file's first frame."""
         info = self.info
         target = None
-        if self.start > 0 and info.first_pts is not None:
+        if self.start > 0 and info.first_pts is not None and not info.times.joined:
             target = info.first_pts + round(self.start / info.time_base)
         for seek in (target, None):
-            clock = FrameClock(info.time_base, info.frame_rate, info.first_pts)
+            clock = FrameClock(info.time_base, info.frame_rate, info.first_pts, info.times.jumps)
             arrived = False
-            for decoded in self._decoded(seek):
-                time = clock.seconds(decoded.pts)
+            for decoded, following in with_next(self._decoded(seek)):
+                time = clock.seconds(decoded.pts, following and following.pts)
                 if not arrived and seek is not None and time > self.start + _EDGE:
                     break  # the seek went too far: begin at the beginning
                 arrived = True
@@ -167,10 +164,9 @@ class VideoReader:
             if seek is not None:
                 container.seek(seek, stream=stream)
             for frame in decode_video(container, stream):
-                if frame is None:
-                    damaged += 1
-                    self.damaged_packets = max(self.damaged_packets, damaged)
-                else:
+                damaged += frame is None or frame.is_corrupt
+                self.damaged_packets = max(self.damaged_packets, damaged)
+                if frame is not None:
                     yield frame
 
     def _picture(self, frame: av.VideoFrame, time: float) -> DecodedPicture:

@@ -11,14 +11,20 @@ from ..errors import InputError
 
 Source = str | os.PathLike | io.BytesIO
 
-# A playlist can name addresses on the network; only what the user gave is ever opened.
-_LOCAL_ONLY = {"protocol_whitelist": "file"}
+# A playlist can name addresses on the network; only what the user gave is ever opened. And a name is one file's, not a
+# pattern for many ("take%d.png").
+_THIS_FILE_ONLY = {"protocol_whitelist": "file", "pattern_type": "none"}
 
 # Tags in a foreign encoding must not make a playable file unreadable. PyAV 19 reads them anyhow and refuses the option.
 _ANY_TAGS = {"metadata_errors": "ignore"} if int(av.__version__.partition(".")[0]) < 19 else {}
 
 # Below this many pixels a codec spends more time handing frames between threads than coding them.
 WORTH_THREADS = 400 * 400
+
+
+def url_of(path: str | os.PathLike) -> str:
+    """A path as FFmpeg takes it: else it reads what stands before a colon as a protocol."""
+    return f"file:{os.fspath(path)}"
 
 
 def name_of(source: Source) -> str:
@@ -30,22 +36,24 @@ def open_media(source: Source) -> av.container.InputContainer:
     """Open a media file or a BytesIO for reading; several may be open on one source at the same time.
 
     Raises:
-        InputError: missing, a folder, not readable, or not a media file.
+        InputError: missing, a folder or a pipe, not readable, or not a media file.
     """
     name = name_of(source)
     if isinstance(source, io.BytesIO):
         # A container moves the read position of what it reads, so each gets a view of its own (the bytes are shared).
         target: str | io.BytesIO = io.BytesIO(source.getvalue())
     else:
-        target = name
-        if not os.path.exists(target):
+        target = url_of(name)
+        if not os.path.exists(name):
             raise InputError(f"{name}: there is no such file; check the path.")
-        if os.path.isdir(target):
+        if os.path.isdir(name):
             raise InputError(f"{name} is a folder; give the path of a media file in it.")
-        if not os.access(target, os.R_OK):
+        if not os.path.isfile(name):
+            raise InputError(f"{name} is a pipe or a device, which can be read once only; copy it into a file first.")
+        if not os.access(name, os.R_OK):
             raise InputError(f"{name} cannot be read; check its permissions.")
     try:
-        return av.open(target, options=dict(_LOCAL_ONLY), **_ANY_TAGS)
+        return av.open(target, options=dict(_THIS_FILE_ONLY), **_ANY_TAGS)
     except (av.error.FFmpegError, UnicodeDecodeError) as error:
         raise InputError(
             f"{name} is not a media file that FFmpeg can read ({_reason(error)}); "

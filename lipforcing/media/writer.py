@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
-import secrets
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from fractions import Fraction
@@ -17,13 +15,14 @@ from av.codec.context import Flags
 from av.video.frame import PictureType
 
 from ..errors import InputError
+from ..output import check_new_file, temporary_beside, writing
 from .audio import Audio, AudioSource
 from .colour import Colour, tag
 from .encoding import CONTAINERS, DEFAULT_COLOUR, DEFAULT_PRESET, CodecChoice, PictureFormat, encoding_for
 from .info import VideoInfo
 from .picture import ImagePicture, Picture
 from .soundtrack import add_soundtrack
-from .source import WORTH_THREADS, Source
+from .source import WORTH_THREADS, Source, url_of
 from .timestamps import output_time_base
 
 
@@ -31,36 +30,22 @@ def check_output(path: str | os.PathLike, sources: Sequence[Source] = ()) -> Pat
     """Say early that a result cannot be written: call before any work.
 
     Raises:
-        InputError: unknown file type, missing or unwritable folder, a folder of that name, or the path of a source.
+        InputError: unknown file type, or as :func:`~lipforcing.output.check_new_file`.
     """
     path = Path(path)
-    if path.suffix.lower() not in CONTAINERS:
+    if path.suffix.lower() not in CONTAINERS and not path.is_dir():
         raise InputError(f"{path}: cannot write {path.suffix or 'this'} files; name the output .mp4, .mov or .mkv.")
-    if not path.parent.is_dir():
-        raise InputError(f"The folder {path.parent} of the output does not exist; create it or choose another one.")
-    if path.is_dir():
-        raise InputError(f"{path} is a folder; give the name of the video file to write in it.")
-    for source in sources:
-        if isinstance(source, io.BytesIO) or not (path.exists() and os.path.exists(source)):
-            continue
-        if os.path.samefile(path, source):
-            raise InputError(f"{path} is the input itself; choose another name for the output.")
-    probe_file = _temporary(path)
-    try:
-        probe_file.open("xb").close()
-    except OSError as error:
-        raise InputError(
-            f"Cannot write into {path.parent} ({(error.strerror or str(error)).lower()}); choose another output folder."
-        ) from error
-    probe_file.unlink()
-    return path
+    return check_new_file(path, sources)
 
 
 class VideoWriter:
     """Context manager that writes one video file; it appears under its name only when all went well.
 
     Everything is written to a hidden file in the same folder, which is renamed at the end, or removed when the
-    ``with`` block is left by an exception (a cancelled run as well). Memory does not grow with the length.
+    ``with`` block is left by an exception (a cancelled run as well). With ``keep_partial`` the file is finished there
+    and kept instead, if any frame was written. Then a .mkv also grows under its own name and can be played up to its
+    last second at any moment, whatever becomes of the program; .mp4 and .mov have their index written at the end.
+    Memory does not grow with the length.
 
     Pictures go to the encoder as they are where they have its format; ``encoding`` tells how they are coded (see
     :func:`~.encoding.encoding_for`). Frames keep their times to a tick of the source's clock.
@@ -78,10 +63,11 @@ class VideoWriter:
         codec, quality, lossless, preset: see :func:`~.encoding.encoding_for`.
         metadata: tags of the container; values that are not strings are written as JSON.
         sources: input files, which must not be overwritten (that of ``audio`` is known).
+        keep_partial: keep what was written when the block is left by an exception.
 
     Raises:
-        InputError: the file cannot be written (:func:`check_output`, :func:`~.encoding.encoding_for`), or ``audio``
-            has no samples.
+        InputError: the file cannot be written, at first (:func:`check_output`, :func:`~.encoding.encoding_for`) or
+            later on (the disk is full), or ``audio`` has no samples.
     """
 
     def __init__(
@@ -103,10 +89,13 @@ class VideoWriter:
         preset: str = DEFAULT_PRESET,
         metadata: Mapping[str, object] | None = None,
         sources: Sequence[Source] = (),
+        keep_partial: bool = False,
     ):
         sound_file = (audio.source,) if isinstance(audio, AudioSource) else ()
         self.path = check_output(path, (*sources, *sound_file))
-        self._temporary = _temporary(self.path)
+        # A Matroska file that is kept whatever comes grows where everybody can look at it.
+        self._temporary = self.path if keep_partial and self._grows() else temporary_beside(self.path)
+        self._keep_partial = keep_partial
         self._frame_rate = Fraction(frame_rate)
         self._time_base = output_time_base(time_base or 1 / self._frame_rate, self._frame_rate)
         self._size = (height, width)
@@ -116,6 +105,8 @@ class VideoWriter:
         self._waiting: av.Packet | None = None
         self._sound = None
         self._closed = False
+        self.seconds = 0.0
+        """How long the finished file lasts."""
         self._container = self._open(metadata or {})
         try:
             self._video = self._add_video(pixel_aspect)
@@ -137,7 +128,7 @@ class VideoWriter:
         return self
 
     def __exit__(self, kind, *_) -> None:
-        if kind is None:
+        if kind is None or (self._keep_partial and self._last_pts is not None):
             self.close()
         else:
             self.discard()
@@ -161,9 +152,10 @@ class VideoWriter:
             pts = self._last_pts + 1
         frame.pts, frame.time_base = pts, self._time_base
         self._last_pts = pts
-        self._mux_video(self._video.encode(frame))
-        if self._sound:
-            self._sound.write_until(time)
+        with writing(self.path):
+            self._mux_video(self._video.encode(frame))
+            if self._sound:
+                self._sound.write_until(time)
 
     def close(self, end: float | None = None) -> None:
         """Finish the file and give it its name; done by the end of the ``with`` block where it was not done before.
@@ -181,32 +173,52 @@ class VideoWriter:
                 raise ValueError("no frame was written")
             last = self._last_pts * self._time_base
             stop = max(Fraction(end), last + self._time_base) if end is not None else last + 1 / self._frame_rate
-            self._mux_video(self._video.encode(None))
-            self._waiting.duration = round((stop - last) / self._waiting.time_base)
-            self._container.mux(self._waiting)
-            if self._sound:
-                self._sound.finish(float(stop))
-                self._sound.close()
-            self._container.close()
-            os.replace(self._temporary, self.path)
+            with writing(self.path):
+                self._mux_video(self._video.encode(None))
+                self._waiting.duration = round((stop - last) / self._waiting.time_base)
+                self._container.mux(self._waiting)
+                if self._sound:
+                    self._sound.finish(float(stop))
+                    self._sound.close()
+                self._container.close()
+                os.replace(self._temporary, self.path)
+            self.seconds = float(stop)
             self._closed = True
         except BaseException:
-            self.discard()
+            if self._temporary == self.path and self._last_pts is not None:
+                self._stop()  # what stands in a file that grows can be played
+            else:
+                self._remove()
             raise
 
     def discard(self) -> None:
         """Stop and leave nothing behind; the finished file of an earlier :meth:`close` stays."""
+        if not self._closed:
+            self._remove()
+
+    def _remove(self) -> None:
+        self._stop()
+        self._temporary.unlink(missing_ok=True)
+
+    def _stop(self) -> None:
+        self._closed = True
         if self._sound:
             self._sound.close()
-        with suppress(av.error.FFmpegError):  # a file without packets has no valid ending; it is removed anyway
+        with suppress(av.error.FFmpegError):  # without packets there is no valid ending
             self._container.close()
-        self._temporary.unlink(missing_ok=True)
+
+    def _grows(self) -> bool:
+        """Whether the file can be read before it is finished."""
+        return CONTAINERS[self.path.suffix.lower()] == "matroska"
 
     def _open(self, metadata: Mapping[str, object]) -> av.container.OutputContainer:
         kind = CONTAINERS[self.path.suffix.lower()]
         # Own tags (a workflow) survive only with use_metadata_tags; faststart lets players begin before the last byte.
-        flags = {"movflags": "use_metadata_tags+faststart"} if kind != "matroska" else {}
-        container = av.open(str(self._temporary), "w", format=kind, container_options=flags)
+        flags = {"movflags": "use_metadata_tags+faststart"}
+        if self._grows():
+            # A cluster, the smallest part that can be played, is written once it is whole: here every second.
+            flags = {"cluster_time_limit": "1000", "flush_packets": "1"} if self._keep_partial else {}
+        container = av.open(url_of(self._temporary), "w", format=kind, container_options=flags)
         for key, value in metadata.items():
             container.metadata[key] = value if isinstance(value, str) else json.dumps(value)
         return container
@@ -237,7 +249,3 @@ class VideoWriter:
                 self._waiting.duration = packet.pts - self._waiting.pts
                 self._container.mux(self._waiting)
             self._waiting = packet
-
-
-def _temporary(path: Path) -> Path:
-    return path.with_name(f".{path.stem}.{secrets.token_hex(4)}.part")

@@ -2,14 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import pairwise
+
 import torch
 from torch import Tensor
+
+from ..errors import InputError
 
 T_MAX = 0.999
 SHIFT = 5.0
 TWO_STEP = (0.999, 0.769, 0.0)  # read from the teacher's trajectory: step 30 of 50 (docs/model.md, Schedules)
 GUIDANCE_SCALE = 4.5
 SYNC_WINDOW = (0.556, 0.882)
+
+
+def check_schedule(sigmas: Sequence[float], found: str) -> tuple[float, ...]:
+    """The noise levels, if they are a schedule; ``found`` says in the message what was given instead.
+
+    Raises:
+        InputError: they do not decrease from at most 1 down to 0.
+    """
+    falling = all(above > below for above, below in pairwise(sigmas))
+    if len(sigmas) < 2 or not falling or sigmas[0] > 1 or sigmas[-1] != 0:
+        raise InputError(f"{found}; give decreasing noise levels from at most 1 down to 0, such as 0.999, 0.769, 0.")
+    return tuple(sigmas)
 
 
 def shift_time(u: Tensor | float, shift: float = SHIFT) -> Tensor | float:

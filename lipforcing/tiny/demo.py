@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ..faces.follow import FixedFollower
 from ..media import AudioSource, VideoReader, VideoWriter, extended_frames
+from ..output import check_new_file, new_file, writing
 from ..pipeline import SyncOptions, SyncResult, sync_file
 from ..timeline import FPS, SAMPLE_RATE
 from . import family
@@ -40,8 +41,15 @@ class Demo:
 def run_demo(
     out: Path, seed: int = 42, device: str = "cpu", progress: Callable[[int, int, Tensor], None] | None = None
 ) -> Demo:
-    """Write ``result.mp4``, ``side_by_side.mp4`` (source | result) and ``mouth.png`` into the folder ``out``."""
-    out.mkdir(parents=True, exist_ok=True)
+    """Write ``result.mp4``, ``side_by_side.mp4`` (source | result) and ``mouth.png`` into the folder ``out``.
+
+    Raises:
+        InputError: they cannot be written.
+    """
+    with writing(out):
+        out.mkdir(parents=True, exist_ok=True)
+    for name in ("result.mp4", "side_by_side.mp4", "mouth.png"):
+        check_new_file(out / name)
     clip, speech = (str(family.SAMPLES / name) for name in (f"{CLIP}.mp4", f"{SPEECH}.wav"))
     wanted = torch.tensor(json.loads((family.SAMPLES / "tracks.json").read_text())[SPEECH])
     tiny = family.tiny_family(device)
@@ -87,5 +95,6 @@ def plot_openings(path: Path, wanted: Tensor, before: MouthFigures, after: Mouth
     mouth.set(xlabel="seconds", ylabel="mouth opening", xlim=(0, seconds[-1]), ylim=(-0.05, 1.2))
     mouth.legend(loc="upper center", ncols=3, fontsize=8)
     figure.tight_layout()
-    figure.savefig(path, dpi=110)
+    with new_file(path) as partial:
+        figure.savefig(partial, dpi=110, format="png")
     pyplot.close(figure)

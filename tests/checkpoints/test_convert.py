@@ -10,9 +10,9 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 
 from lipforcing.checkpoints import Kind, convert, inspect, load_module, merge, open_checkpoint
+from lipforcing.checkpoints.configs import OwnMetadata
 from lipforcing.checkpoints.convert import write_weights
 from lipforcing.checkpoints.sources import InMemory
-from lipforcing.checkpoints.storage import File
 from lipforcing.errors import InputError
 
 from . import samples
@@ -127,12 +127,39 @@ def test_progress_counts_to_the_end(student_file, tmp_path):
     assert calls[-1][1] < (tmp_path / "o.safetensors").stat().st_size
 
 
-def test_converting_a_file_onto_itself(write, monkeypatch):
-    monkeypatch.delattr(File, "pages")  # Windows does not replace a file that is mapped
+def test_an_input_is_never_replaced(write, tmp_path):
+    """The only copy of a model, a file of the folder that is read, an adapter where the result's name is left out."""
     path = write(samples.student())
-    for dtype in ("fp8_e4m3fn", "bf16"):
-        convert(path, path, dtype)
-        assert open_checkpoint(path).weights.spec("head.modulation").dtype == torch.bfloat16
+    base, first, second = (
+        write(tensors, name)
+        for tensors, name in (
+            (samples.wan_base(), "base.safetensors"),
+            (samples.adapter(2), "teacher.pt"),
+            (samples.adapter(3), "delta.pt"),
+        )
+    )
+    before = {file: file.read_bytes() for file in tmp_path.iterdir()}
+    for call in (
+        lambda: convert(path, path, "bf16"),
+        lambda: convert(tmp_path, second),
+        lambda: merge(base, first, base),
+        lambda: merge(base, [first], second),
+        lambda: merge(base, [first, second], second),
+    ):
+        with pytest.raises(InputError, match=r"is an (input itself|adapter); "):
+            call()
+        assert {file: file.read_bytes() for file in tmp_path.iterdir()} == before
+
+
+@pytest.mark.parametrize("schedule", [(0.999, 0.769), (float("nan"), 0.0), (0.5, 0.9, 0.0), (1.5, 0.0), (0.0,)])
+def test_a_schedule_that_is_none_is_refused_at_every_door(student_file, tmp_path, schedule):
+    with pytest.raises(InputError, match=r"such as 0\.999, 0\.769, 0"):
+        convert(student_file, tmp_path / "a.safetensors", schedule=schedule)
+    assert not (tmp_path / "a.safetensors").exists()
+    about = OwnMetadata(Kind.STUDENT.value, schedule=schedule)
+    path = write_weights(InMemory(samples.student()), tmp_path / "b.safetensors", own=about)
+    with pytest.raises(InputError, match=r"b\.safetensors is .* such as 0\.999, 0\.769, 0"):
+        open_checkpoint(path)
 
 
 def test_merge_writes_a_teacher(write, tmp_path):

@@ -56,3 +56,20 @@ def test_sizes_in_words():
     width = {"patch_embedding.weight": torch.empty(5120, 65, 1, 2, 2, device="meta")}
     assert transformer_size(InMemory(width)) == "14B"
     assert transformer_size(InMemory(samples.adapter())) == "width 128"
+
+
+@pytest.mark.parametrize(
+    "suffixes, kinds",
+    [
+        (("lora_down.weight", "lora_up.weight", "alpha", "diff_b"), "diff_b, lora_down, lora_up"),
+        (("diff",), "diff"),
+        (("hada_w1_a", "hada_w1_b", "hada_w2_a", "hada_w2_b", "alpha"), "hada_w1, hada_w2"),
+        (("lokr_w1", "lokr_w2_a", "lokr_w2_b"), "lokr_w1, lokr_w2"),
+        (("lora_A.weight", "lora_B.weight", "dora_scale"), "dora_scale"),
+        (("lora_A.weight", "lora_B.weight", "diff_b"), "diff_b"),
+    ],
+)
+@pytest.mark.parametrize("layer, model", [("blocks.0.self_attn.q", "Wan"), ("double_blocks.0.qkv", "another model")])
+def test_other_adapters_are_no_models(suffixes, kinds, layer, model):
+    recognition = recognise(InMemory({f"{layer}.{suffix}": torch.zeros(4, 4) for suffix in suffixes}))
+    assert recognition.kind is Kind.UNKNOWN and recognition.found.startswith(f"a LoRA for {model} with {kinds} (")

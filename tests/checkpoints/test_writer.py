@@ -8,7 +8,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from lipforcing.checkpoints import writer as writer_module
+from lipforcing import output
 from lipforcing.checkpoints.convert import write_weights
 from lipforcing.checkpoints.sources import InMemory, Spec, TensorSource
 from lipforcing.checkpoints.writer import SafetensorsWriter, replacing
@@ -41,7 +41,7 @@ def test_full_disk_and_missing_folder_are_messages(tmp_path, monkeypatch):
     class Usage:
         free = 3
 
-    monkeypatch.setattr(writer_module.shutil, "disk_usage", lambda path: Usage)
+    monkeypatch.setattr(output.shutil, "disk_usage", lambda path: Usage)
     with pytest.raises(InputError, match=r"needs .* make room"):
         write_weights(InMemory({"a": torch.ones(9)}), tmp_path / "o.safetensors")
     monkeypatch.undo()
@@ -50,7 +50,7 @@ def test_full_disk_and_missing_folder_are_messages(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", refuse)
-    with pytest.raises(InputError, match="No space left on device"):
+    with pytest.raises(InputError, match="no space left on device"):
         write_weights(InMemory({"a": torch.ones(9)}), tmp_path / "o.safetensors")
     assert not list(tmp_path.iterdir())
 

@@ -75,7 +75,7 @@ def test_sound_is_pulled_up_to_the_time_of_the_pictures(tmp_path):
 
 
 def test_channels_without_a_layout_are_mixed(tmp_path):
-    samples = torch.stack([torch.full((4800,), value) for value in np.linspace(-0.3, 0.3, 7)]).float() + 0.1
+    samples = torch.stack([torch.full((4800,), value) for value in np.linspace(-0.3, 0.3, 9)]).float() + 0.1
     with av.open(str(tmp_path / "out.mkv"), "w") as output:
         track = add_soundtrack(output, Audio(samples, 48_000), False, True)
         track.finish(0.1)

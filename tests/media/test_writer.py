@@ -130,7 +130,7 @@ def test_wave_sound_becomes_good_aac(tmp_path, channels, rate):
     path = write(tmp_path / "a.mp4", numbered(25), audio=AudioSource(wav))
     assert audio_codec(path) == "aac"
     sound = read_audio(path)
-    assert sound.channels == (1 if channels == 7 else channels)
+    assert sound.channels == (6 if channels == 7 else channels)  # 6.1 is mixed to 5.1
     assert sound.sample_rate == (48_000 if rate == 50_000 else rate)
     assert sound.seconds == pytest.approx(1.0, abs=0.03)
     if channels < 6:
@@ -294,7 +294,7 @@ def test_an_older_result_survives_a_failed_run_and_yields_to_a_good_one(tmp_path
 
 def test_the_sounds_own_file_is_not_overwritten(tmp_path, m4a):
     sound = m4a.rename(tmp_path / "in.mp4")
-    with pytest.raises(InputError, match="is the input itself"):
+    with pytest.raises(InputError, match="is an input itself"):
         VideoWriter(sound, 32, 16, Fraction(25), audio=AudioSource(sound))
 
 
@@ -316,17 +316,17 @@ def test_places_that_cannot_be_written(tmp_path):
         (tmp_path / "folder.mp4", "is a folder"),
         (tmp_path / "a.gif", "cannot write .gif"),
         (tmp_path / "a", "cannot write"),
-        (source, "is the input itself"),
+        (source, "is an input itself"),
         (tmp_path / "none" / ".." / "in.mp4", "does not exist"),
-        (tmp_path / "folder.mp4" / ".." / "in.mp4", "is the input itself"),
+        (tmp_path / "folder.mp4" / ".." / "in.mp4", "is an input itself"),
     ):
         with pytest.raises(InputError) as caught:
             check_output(path, [source, io.BytesIO()])
         message = str(caught.value)
         assert said in message and message.endswith(".") and "\n" not in message
-    with pytest.raises(InputError, match="is the input itself"):
+    with pytest.raises(InputError, match="is an input itself"):
         VideoWriter.like(source, probe(source))
-    with pytest.raises(InputError, match="is the input itself"):
+    with pytest.raises(InputError, match="is an input itself"):
         VideoWriter.like(source, probe(source), sources=(tmp_path / "other.wav",))
     assert check_output(source, [tmp_path / "missing.mp4"]) == source
     assert len(list(VideoReader(source))) == 3
@@ -334,7 +334,7 @@ def test_places_that_cannot_be_written(tmp_path):
 
 @pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="needs a folder that even root cannot write to")
 def test_unwritable_folder():
-    with pytest.raises(InputError, match="Cannot write into /proc"):
+    with pytest.raises(InputError, match=r"cannot be written .* in /proc, or choose"):
         VideoWriter("/proc/a.mp4", 32, 16, Fraction(25))
 
 
