@@ -39,8 +39,8 @@ MAY_IMPORT = {
         "pipeline stream syncnet distill checkpoints sampling faces media codecs audio models output timeline errors"
     ),
     "cli": (
-        "tiny evaluation pipeline live session text stream syncnet checkpoints faces media models audio output timeline "
-        "errors"
+        "tiny evaluation pipeline live session text stream syncnet checkpoints faces media models audio output "
+        "timeline errors"
     ),
 }
 """Every room and those it may look into: lower ones all."""
