@@ -161,7 +161,7 @@ def main() -> None:
     parser.add_argument("--codec", choices=CODECS, default="h264", help="of the source")
     parser.add_argument("--video", type=Path, help="another source")
     parser.add_argument("--face", default="auto", help="auto, or still: a box, nothing is looked for (default: auto)")
-    parser.add_argument("--detector", default="")
+    parser.add_argument("--detector")
     parser.add_argument("--frames", type=int, default=500)
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--profile", action="store_true")

@@ -33,9 +33,11 @@ class FaceMesh:
 
     Args:
         device: where it runs, by default torch's default device.
+        brows_only: see ``AttentionMesh``; there are 468 points then.
     """
 
-    def __init__(self, device: torch.device | str | None = None) -> None:
+    def __init__(self, device: torch.device | str | None = None, *, brows_only: bool = False) -> None:
+        self.brows_only = brows_only
         network = AttentionMesh()
         network.load_state_dict(load_file(WEIGHTS))
         self.device = torch.device(device or torch.get_default_device())
@@ -52,7 +54,7 @@ class FaceMesh:
             points [B, 478, 3]: x and y in pixels of the crop, z about in the same unit, smaller towards the camera;
             presence [B], 0 to 1, of a face in the crop, see ``MIN_PRESENCE``.
         """
-        parts = [self.network(part) for part in crops.split(BATCH)]
+        parts = [self.network(part, self.brows_only) for part in crops.split(BATCH)]
         points, logits = (torch.cat(column) for column in zip(*parts))
         return points, logits.sigmoid()
 
@@ -144,13 +146,8 @@ def crop(regions: torch.Tensor, origins: torch.Tensor, rois: torch.Tensor) -> to
     places = (places * SUBPIXELS).round() / SUBPIXELS - origins[:, None]
     extent = places.new_tensor([regions.shape[-1], regions.shape[-2]])
     grid = ((places + 0.5) * (2 / extent) - 1).unflatten(1, (SIZE, SIZE))
-    levels = F.grid_sample(_levels(regions), grid, padding_mode="border", align_corners=False)
-    return levels.add(0.5).floor() / 255
-
-
-def _levels(images: torch.Tensor) -> torch.Tensor:
-    """Pixels as uint8 or float in [0, 1] to float in 0..255."""
-    return images.float() if images.dtype == torch.uint8 else images * 255
+    levels = F.grid_sample(regions.float(), grid, padding_mode="border", align_corners=False)
+    return (levels if regions.dtype == torch.uint8 else levels * 255).add(0.5).floor() / 255
 
 
 def project(points: torch.Tensor, rois: torch.Tensor) -> torch.Tensor:

@@ -24,7 +24,7 @@ from .smooth import AnchorFilter
 
 EVERY = 0.08  # seconds between detections while faces move; in between, they move evenly
 STILL = 4.0  # crop pixels from one detection to the next below which a face hardly moves
-SEARCH = 0.48  # seconds between looks for faces that are new
+SEARCH = (0.48, 0.96)  # seconds between looks for faces that are new: while a speaker misses, and while all are there
 TURNED = (52.0, 62.0)  # degrees of yaw: up to the first a mouth comes back, beyond the second it is left alone
 HOLD = 0.48  # seconds for which a lost face is presumed where it was heading
 FADE = 0.16  # seconds in which a mouth fades in after a face appears and out before it is given up
@@ -271,7 +271,8 @@ class DetectingFollower:
 
     def _look(self, frame: Frame) -> list[Face]:
         """The faces of a frame."""
-        search = self._searched is None or frame.time - self._searched > SEARCH - INSTANT
+        pause = SEARCH[all(speaker.person in self._people for speaker in self._speakers)]
+        search = self._searched is None or frame.time - self._searched > pause - INSTANT
         if search:
             self._searched = frame.time
         return self._detector(frame.picture, [person.face for person in self._people], search)

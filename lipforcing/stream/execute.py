@@ -76,7 +76,8 @@ class Overlapped:
     """A thread per stage, and on a CUDA device a stream per stage; bounded queues in between.
 
     While one chunk is denoised the next one is encoded and the one before it decoded, pasted and written. Threads see
-    the context variables of the caller.
+    the context variables of the caller. Only the networks have a team of threads on the CPU; the caller, who reads and
+    follows, and ``SMALL`` stages have one each until ``close``.
 
     Args:
         stages: by name, in their order.
@@ -99,11 +100,12 @@ class Overlapped:
             for number, (name, stage) in enumerate(stages.items())
         ]
         self._team = torch.get_num_threads()
-        self._started = threading.Barrier(len(stages) + 1)
+        self._small, self._large = (threading.Barrier(len(stages) + 1) for _ in range(2))
+        torch.set_num_threads(1)
         for thread in self._threads:
             thread.start()
-        self._started.wait()
-        torch.set_num_threads(self._team)  # what threads that start later are given
+        self._small.wait()
+        self._large.wait()
 
     def submit(self, chunk: Chunk) -> list[Chunk]:
         self._put(0, (chunk, None))
@@ -120,6 +122,7 @@ class Overlapped:
         self._closing.set()
         for thread in self._threads:
             thread.join()
+        torch.set_num_threads(self._team)
 
     def _finished(self, wait: bool) -> list[Chunk]:
         done = []
@@ -141,8 +144,14 @@ class Overlapped:
         return done
 
     def _run(self, number: int, name: str, stage: Stage) -> None:
-        torch.set_num_threads(1 if name in SMALL else self._team)  # of this thread
-        self._started.wait()
+        # Each thread has a number of its own, but what matrix products and later threads are given is the last that any
+        # thread asked for.
+        if name in SMALL:
+            torch.set_num_threads(1)
+        self._small.wait()
+        if name not in SMALL:
+            torch.set_num_threads(self._team)
+        self._large.wait()
         cuda = self._device is not None and self._device.type == "cuda"
         stream = torch.cuda.Stream(self._device) if cuda else None
         try:

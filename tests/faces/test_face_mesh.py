@@ -19,6 +19,7 @@ from lipforcing.faces.face_mesh import (
     roi_from_landmarks,
     windows,
 )
+from lipforcing.faces.face_mesh_network import LIPS
 
 from . import pictures
 
@@ -148,3 +149,13 @@ def test_lips_open_in_the_points_as_they_do_in_the_drawing(mesh, detector, who):
     gap = distance(INNER_LIPS) / distance(EYE_CORNERS)
     assert torch.corrcoef(torch.stack([gap, opening]))[0, 1] > 0.85
     assert gap[opening < 0.02].max() < 0.02 < gap[opening > 0.3].min()
+
+
+def test_brows_alone_are_those_of_the_whole_mesh(mesh):
+    crops = torch.rand(2, 3, 192, 192, generator=torch.Generator().manual_seed(1))
+    whole, presence = mesh(crops)
+    brows, same = FaceMesh(brows_only=True)(crops)
+    assert brows.shape == (2, 468, 3) and torch.equal(presence, same)
+    others = [index for index in range(468) if index not in LIPS]
+    assert torch.equal(brows[:, others], whole[:, others])
+    assert not torch.equal(brows[:, LIPS], whole[:, LIPS])

@@ -213,11 +213,24 @@ def test_a_detector_is_told_who_is_known_and_when_to_look_for_others():
         return [face(50)]
 
     follower = DetectingFollower(detector, every=0.0)
-    for frame in frames([0] * 14 + [1] * 2):
+    for frame in frames([0] * 26 + [1] * 2):
         follower.push(frame)
-    assert [(number, search) for number, _, search in calls if search] == [(0, True), (12, True), (14, True)]
-    assert [number for number, known, _ in calls if not known] == [0, 14]
+    assert [number for number, _, search in calls if search] == [0, 24, 26]
+    assert [number for number, known, _ in calls if not known] == [0, 26]
     assert all(known in ([], [38.0]) for _, known, _ in calls)
+
+
+def test_who_misses_is_looked_for_sooner():
+    asked = []
+
+    def detector(picture, known, search):
+        asked.append(search)
+        return [face(50)]
+
+    follower = DetectingFollower(detector, ["largest", 1], every=0.0)
+    for frame in frames([0] * 26):
+        follower.push(frame)
+    assert [number for number, search in enumerate(asked) if search] == [0, 12, 24]
 
 
 def test_the_look_ahead_is_kept():
