@@ -18,7 +18,6 @@ from .audio.manner import PLAIN, Manner, rest_row, speaking
 from .errors import InputError
 from .faces.follow import FixedFollower, Follower
 from .media import (
-    Audio,
     AudioSource,
     CodecChoice,
     DurationPolicy,
@@ -27,6 +26,7 @@ from .media import (
     MemoryReader,
     Picture,
     Plan,
+    Recording,
     VideoReader,
     VideoWriter,
     check_output,
@@ -37,7 +37,7 @@ from .stream.chunk import Chunk
 from .stream.family import Family
 from .stream.meter import Meter, StageTimes
 from .stream.voice import Voice
-from .timeline import FPS, SAMPLE_RATE, frames_for_samples, samples_for_frames
+from .timeline import FPS, SAMPLE_RATE, SAMPLES_PER_FRAME, frames_for_samples, samples_for_frames
 
 PIECE = 60 * SAMPLE_RATE  # samples that are encoded at a time, where an encoder does not want them all
 
@@ -124,11 +124,12 @@ class SyncResult:
 def sync_file(
     family: Family,
     video: VideoReader | MemoryReader,
-    audio: Audio | AudioSource | Sequence[Audio | AudioSource],
+    audio: Recording,
     out: str | Path,
     follower: Follower,
     options: SyncOptions = DEFAULT_OPTIONS,
     progress: Progress | None = None,
+    said: Sequence[Recording] = (),
 ) -> SyncResult:
     """Lip-synchronise a video to speech and write the result.
 
@@ -138,17 +139,20 @@ def sync_file(
 
     Args:
         family: see ``Family``.
-        video, audio: sources.
+        video: whose mouths are made anew.
+        audio: what is heard.
         out: path of the result.
-        follower: finds the face.
+        follower: finds the faces.
         options: see ``SyncOptions``.
         progress: called after every written frame, in a thread of its own where stages overlap; an exception raised
             there cancels the run and removes what was written.
+        said: what is said by each of those whom the follower follows, in its order; by default ``audio``, by one.
 
     Raises:
         InputError: the output cannot be written, or no frame shows a face.
     """
-    check_output(out, [video.source, *([audio.source] if isinstance(audio, AudioSource) else [])])
+    said = said or (audio,)
+    check_output(out, [video.source, *(one.source for one in (audio, *said) if isinstance(one, AudioSource))])
     plan = planned(video, audio, options.duration)
     began = time.monotonic()
     first: list[float] = []
@@ -179,7 +183,7 @@ def sync_file(
                 output.picture = None
 
         meter = Meter(family.device)
-        voices = [planned_voice(family, audio, plan, meter, options.manner)]
+        voices = [planned_voice(family, recording, plan, meter, options.manner) for recording in said]
         with LipSyncSession(
             family,
             follower,
@@ -211,15 +215,13 @@ def sync_file(
     )
 
 
-def planned(video: VideoReader | MemoryReader, audio: Audio | AudioSource, policy: DurationPolicy) -> Plan:
+def planned(video: VideoReader | MemoryReader, audio: Recording, policy: DurationPolicy) -> Plan:
     """What the result of a run will consist of."""
     info = video.info
     return policy.plan(audio.seconds, info.frame_rate, info.duration, info.frame_count)
 
 
-def planned_voice(
-    family: Family, audio: Audio | AudioSource, plan: Plan, meter: Meter, manner: Manner = PLAIN
-) -> Voice:
+def planned_voice(family: Family, audio: Recording, plan: Plan, meter: Meter, manner: Manner = PLAIN) -> Voice:
     """What a planned output shows of a recording, encoded and packed; see ``planned_rows``."""
     with meter.stage("hear"):
         rest = rest_row(family.audio) if manner.rests else None
@@ -237,14 +239,15 @@ def planned_voice(
 def planned_rows(encoder: AudioEncoder, waveform: Tensor, plan: Plan) -> Iterator[Tensor]:
     """Rows [k, feature_dim] of what a planned output shows of a recording (mono [samples] at 16 kHz), piece by piece.
 
-    Sound beyond the output is not encoded. An output that follows the video and outlasts the sound hears silence after
-    it. Recordings longer than the encoder can hold at once go through it in windows.
+    Sound beyond the output is not encoded. An output that outlasts the sound, because it follows the video or another
+    speaker, hears silence after it. Recordings longer than the encoder can hold at once go through it in windows.
     """
     frames = clock_length(plan)
+    outlasts = plan.end is None or len(waveform) + SAMPLES_PER_FRAME < plan.audio_used * SAMPLE_RATE
     stream = (encoder if plan.audio_used <= encoder.max_seconds else encoder.windowed(LONG)).stream()
     for piece in waveform[: samples_for_frames(frames)].split(PIECE):
         yield stream.push(piece)
-    yield stream.finish(0 if plan.end is not None else frames)
+    yield stream.finish(frames if outlasts else 0)
 
 
 def clock_length(plan: Plan) -> int:

@@ -7,6 +7,7 @@ from .loaders import LipForcingStudentLoader, LipForcingTeacherLoader, LipForcin
 from .node_api import ComfyExtension, io
 from .samples import LipForcingSample
 from .sampling import LipForcingCausalSampler, LipForcingConditioning, LipForcingSchedule
+from .speakers import LipForcingSpeaker
 from .speech import LipForcingAudioEncode
 from .syncnet import LipForcingSyncNetLoader, LipForcingSyncScore
 from .video_to_video import LipForcingVideoToVideo
@@ -30,4 +31,5 @@ class LipForcingExtension(ComfyExtension):
             LipForcingComposite,
             LipForcingSyncNetLoader,
             LipForcingSyncScore,
+            LipForcingSpeaker,
         ]

@@ -25,6 +25,7 @@ def running_family(model, vae, decoder, positive, sigmas, audio: AudioEncoder | 
     Raises:
         InputError: something that does not fit the student; names the input.
     """
+    from ..lipforcing.faces.mesh_detector import DRAWN_LAYOUT, LAYOUT
     from ..lipforcing.sampling.schedules import check_schedule
     from ..lipforcing.stream.family import Family
     from ..lipforcing.tiny import family
@@ -50,7 +51,8 @@ def running_family(model, vae, decoder, positive, sigmas, audio: AudioEncoder | 
         raise InputError(f"The audio_encoder input does not fit the student {info.name}; connect {needed}.")
     with patchers.RunningStudent(model, {codec, decoder}) as student:
         text = prompt_of(positive, info.config).to(student.device, student.dtype)
-        yield Family(student, codec, decoder, audio, text, info.crop_size, schedule)
+        layout = DRAWN_LAYOUT if tiny else LAYOUT
+        yield Family(student, codec, decoder, audio, text, info.crop_size, schedule, layout)
 
 
 def tiny_student():

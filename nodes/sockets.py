@@ -6,6 +6,7 @@ from .node_api import io
 
 Audio = io.Custom("LIPFORCING_AUDIO")  # lipforcing.audio.base.AudioFeatures
 Track = io.Custom("LIPFORCING_TRACK")  # nodes.tracked.TrackedVideo
+Speakers = io.Custom("LIPFORCING_SPEAKERS")  # tuple of nodes.speakers.Speaker
 SyncNet = io.Custom("LIPFORCING_SYNCNET")  # nodes.syncnet.LoadedSyncNet
 FaceLandmarks = io.Custom("FACE_LANDMARKS")  # the host's, which its public API does not name; the next too
 FaceDetectionModel = io.Custom("FACE_DETECTION_MODEL")

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from . import host, inputs, sockets
+from . import inputs, sockets
 from .loaders import choices, model_file
 from .node_api import io
 from .progress import StepProgress, panel
@@ -115,17 +115,15 @@ class LipForcingSyncScore(io.ComfyNode):
 
     @classmethod
     def execute(cls, syncnet: LoadedSyncNet, video, audio, face: str, fps: float = 25.0) -> io.NodeOutput:
-        from ..lipforcing.faces.mesh_detector import MeshDetector
         from ..lipforcing.syncnet.plot import plot_report
         from ..lipforcing.syncnet.video import clock_pictures, score_pictures
         from ..lipforcing.timeline import FPS
         from .host import patchers
 
         waveform = audio_of(audio).mono16k()
-        detector = MeshDetector(host.compute_device()) if face == "auto" else None
         patchers.load_together([syncnet.patcher])
         with open_reader(video, fps) as reader:
-            passes = 2 if detector else 1
+            passes = 2 if face == "auto" else 1
             progress = StepProgress(passes * round(reader.info.duration * FPS))
 
             def pictures():
@@ -133,7 +131,7 @@ class LipForcingSyncScore(io.ComfyNode):
                     progress.step()
                     yield picture
 
-            score = score_pictures(syncnet.network, pictures, waveform, face, detector)
+            score = score_pictures(syncnet.network, pictures, waveform, face)
         report = score.report
         nan = float("nan")
         return io.NodeOutput(

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ..lipforcing.audio.base import AudioFeatures
     from ..lipforcing.faces.follow import Follower, Track
     from ..lipforcing.faces.landmarks import Face
+    from ..lipforcing.faces.selection import FaceChoice
     from ..lipforcing.media import Frame, MemoryReader, Picture, Plan, VideoReader
     from ..lipforcing.stream.chunk import Chunk, Lane
 
@@ -128,7 +129,16 @@ class FaceMesh:
         return [mesh_face(face) for face in found]
 
 
-def follower_for(face: str, landmarks: dict | None, boxes: Any, mesh: Any, frames: int, fill: str) -> Follower:
+def follower_for(
+    face: str,
+    landmarks: dict | None,
+    boxes: Any,
+    mesh: Any,
+    frames: int,
+    fill: str,
+    others: Sequence[FaceChoice] = (),
+    layout: str | None = None,
+) -> Follower:
     """What follows the face: recorded landmarks or boxes where there are any, else a detector, or what `face` says.
 
     Args:
@@ -136,30 +146,37 @@ def follower_for(face: str, landmarks: dict | None, boxes: Any, mesh: Any, frame
         landmarks, boxes, mesh: the host's FACE_LANDMARKS, BOUNDING_BOX and FACE_DETECTION_MODEL, or None.
         frames: how many the source video has.
         fill: how it goes on where the output is longer.
+        others: further faces to follow.
+        layout: of the face mesh, see `Family`; None is the released models'.
 
     Raises:
-        InputError: recorded for another video, or no box.
+        InputError: recorded for another video, no box, or others in a face crop.
     """
     from ..lipforcing.faces import selection
     from ..lipforcing.faces.align import box_matrix
     from ..lipforcing.faces.follow import DetectingFollower, FixedFollower
+    from ..lipforcing.faces.mesh_detector import LAYOUT
 
+    choices = [CHOICES[face], *("largest" if other == "auto" else other for other in others)]
     if landmarks is not None:
         recorded, what = faces_of_landmarks(landmarks), "face_landmarks"
     elif boxes is not None:
         recorded, what = faces_of_boxes(boxes), "bboxes"
     elif mesh is not None and face != "full":
-        return DetectingFollower(FaceMesh(mesh), [CHOICES[face]])
+        return DetectingFollower(FaceMesh(mesh), choices)
     else:
-        return selection.follower_for(face, device=host.compute_device())
+        layout = layout or LAYOUT
+        return selection.followers_for([face, *others], device=host.compute_device(), layout=layout)
     if isinstance(recorded, tuple):
+        if others:
+            raise InputError("A single box in bboxes is one face; for several people, connect boxes of every frame.")
         return FixedFollower(box_matrix(*recorded))
     if abs(len(recorded) - frames) > ESTIMATE:
         raise InputError(
             f"The {what} input covers {len(recorded)} frames, the video has {frames}; detect faces in all frames of "
             "this very video."
         )
-    return DetectingFollower(RecordedFaces(recorded, fill), [CHOICES[face]], every=0.0)
+    return DetectingFollower(RecordedFaces(recorded, fill), choices, every=0.0)
 
 
 def faces_of_landmarks(landmarks: dict) -> list[list[Face]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import host, inputs
+from . import host, inputs, sockets
 from .engine import running_family
 from .node_api import io
 from .progress import FrameProgress
@@ -51,6 +51,17 @@ class LipForcingVideoToVideo(io.ComfyNode):
                 inputs.window_seconds(),
                 inputs.pauses(),
                 inputs.lip_strength(),
+                sockets.Speakers.Input(
+                    "speakers",
+                    optional=True,
+                    tooltip=(
+                        "Further people who speak (Lip Forcing Speaker); audio and face are the first one's. All that "
+                        "is said is mixed on the sound track."
+                    ),
+                ),
+                io.Audio.Input(
+                    "mix", optional=True, tooltip="Another sound track for the result, such as a finished mix."
+                ),
             ],
             outputs=[io.Video.Output("synced_video", display_name="video", tooltip="The video with the new speech.")],
             hidden=[io.Hidden.unique_id],
@@ -78,22 +89,27 @@ class LipForcingVideoToVideo(io.ComfyNode):
         window_seconds: float = 0.0,
         pauses: str = "model",
         lip_strength: float = 1.0,
+        speakers=(),
+        mix=None,
     ) -> io.NodeOutput:
         from ..lipforcing.audio.manner import Manner
-        from ..lipforcing.media import DurationPolicy
+        from ..lipforcing.media import DurationPolicy, Mix
         from ..lipforcing.pipeline import SyncOptions, sync_file
 
         # The host's layers bring weights to the device in its own order, on its own stream.
         options = SyncOptions(seed, DurationPolicy(length, fill), streams=False, manner=Manner(pauses, lip_strength))
         result = host.temp_path("synced", ".mp4")
-        sound = audio_of(audio)
+        said = [audio_of(audio), *(speaker.audio for speaker in speakers)]
+        sound = audio_of(mix) if mix is not None else Mix(said) if speakers else said[0]
         with (
             open_reader(video) as reader,
             running_family(model, vae, decoder, positive, sigmas, encoder_of(audio_encoder, window_seconds)) as family,
         ):
             info = reader.info
             frames = info.frame_count or round(info.duration * info.frame_rate)
-            follower = follower_for(face, face_landmarks, bboxes, face_detection_model, frames, fill)
+            others = [speaker.face for speaker in speakers]
+            known = (face_landmarks, bboxes, face_detection_model)
+            follower = follower_for(face, *known, frames, fill, others, family.layout)
             progress = FrameProgress(cls.hidden.unique_id, float(info.frame_rate))
-            sync_file(family, reader, sound, result, follower, options, progress)
+            sync_file(family, reader, sound, result, follower, options, progress, said)
         return io.NodeOutput(host.video_from_file(result), ui=progress.ui())

@@ -70,7 +70,7 @@ def measured(arguments: argparse.Namespace, folder: Path):
     from ..evaluation.identity import load_arcface
     from ..evaluation.mouth import dlib_mouth
     from ..evaluation.perceptual import load_lpips
-    from ..faces.selection import detector_for
+    from ..faces.yunet import YuNetDetector
 
     device, face = device_choice(arguments.device), any_face(arguments.face)
     syncnet = load_syncnet(arguments.model, device)
@@ -81,7 +81,7 @@ def measured(arguments: argparse.Namespace, folder: Path):
     options = Options(
         syncnet,
         face,
-        detector_for(arguments.detector, device) if face == "auto" else None,
+        YuNetDetector(arguments.detector, device=device) if arguments.detector else None,
         arguments.boxes,
         dlib_mouth(arguments.landmarks) if arguments.landmarks else None,
         loaded(load_lpips, arguments.lpips_weights),

@@ -59,11 +59,12 @@ def command_live(arguments: argparse.Namespace) -> None:
 
     device = device_choice(arguments.device)
     bare = SampleFormat(_positive("--rate", arguments.rate), _positive("--channels", arguments.channels))
-    follower = follower_for(face_choice(arguments.face), arguments.detector, device)
+    face = face_choice(arguments.face)
     controls = Controls(arguments.control) if arguments.control else None
     with VideoReader(arguments.video) as video, _target(arguments.out) as target:
         family = load_family(arguments, device)
         family = replace(family, audio=family.audio.windowed())
+        follower = follower_for(face, arguments.detector, device, family.layout)
         options = {"seed": arguments.seed, "overlapped": True, "keep": 2 * AHEAD}
         with LipSyncSession(family, follower, manner=manner_choice(arguments), **options) as session:
             broadcast = Broadcast(target, video.info)

@@ -46,7 +46,7 @@ def add_commands(commands) -> None:
 
 def command_score(arguments: argparse.Namespace) -> None:
     """Score the faces of a video."""
-    from ..faces.selection import detector_for
+    from ..faces.yunet import YuNetDetector
     from ..media import AudioSource, VideoReader
     from ..syncnet import score_video
 
@@ -56,7 +56,7 @@ def command_score(arguments: argparse.Namespace) -> None:
     with VideoReader(arguments.video) as video:
         check_face(face, video.info.width, video.info.height)
         waveform = AudioSource(arguments.audio or arguments.video).mono16k()
-        detector = detector_for(arguments.detector, device) if face == "auto" else None
+        detector = YuNetDetector(arguments.detector, device=device) if arguments.detector else None
         result = score_video(model, video, waveform, face, detector)
     print(json.dumps({"model": arguments.model, **result.to_dict()}) if arguments.json else describe(result))
     if plot:

@@ -6,6 +6,8 @@ import argparse
 import sys
 from pathlib import Path
 
+from ..errors import InputError
+from ..faces.selection import FaceChoice
 from .common import (
     Bar,
     add,
@@ -28,8 +30,16 @@ DRAWN_FACES_ONLY = (
 def add_commands(commands) -> None:
     """Add the command to the collection."""
     sync = add(commands, "sync", command_sync, "Lip-sync a video to a speech recording.")
-    sync.add_argument("video", help="video file with one talking face")
-    sync.add_argument("audio", help="speech: an audio file, or a video file with sound")
+    sync.add_argument("video", help="video file with talking faces")
+    sync.add_argument("audio", nargs="?", help="speech of the face that --face names: an audio or video file")
+    sync.add_argument(
+        "--speaker",
+        action="append",
+        default=[],
+        metavar="AUDIO@FACE",
+        help="one more speaker: a speech, and whose it is, as --face says it; may be repeated",
+    )
+    sync.add_argument("--mix", metavar="FILE", help="sound of the result (default: what all speakers say, mixed)")
     sync.add_argument("-o", "--out", type=Path, required=True, help="result: .mp4, .mov or .mkv")
     add_models(sync)
     sync.add_argument("--seed", type=int, default=42, help="seed of the noise (default: 42)")
@@ -79,14 +89,30 @@ def add_commands(commands) -> None:
     )
 
 
+def speaker_choices(arguments: argparse.Namespace) -> list[tuple[str, FaceChoice]]:
+    """Who speaks: a sound file and a face each."""
+    speakers = [(arguments.audio, face_choice(arguments.face))] if arguments.audio else []
+    for text in arguments.speaker:
+        path, at, face = text.rpartition("@")
+        if not at or not path:
+            missing = "face" if path or not at else "sound"
+            raise InputError(
+                f"--speaker {text} names no {missing}; give AUDIO@FACE, as in talk.wav@0, talk.wav@640,200."
+            )
+        speakers.append((path, face_choice(face)))
+    if not speakers:
+        raise InputError("There is no speech; give an audio file after the video, or --speaker AUDIO@FACE.")
+    return speakers
+
+
 def command_sync(arguments: argparse.Namespace) -> None:
     """Lip-sync a video to a recording."""
-    from ..faces.selection import follower_for
-    from ..media import AudioSource, DurationPolicy, VideoReader, check_output, encoding_for
+    from ..faces.selection import followers_for
+    from ..media import AudioSource, DurationPolicy, Mix, VideoReader, check_output, encoding_for
     from ..pipeline import SyncOptions, planned, sync_file
 
     device = device_choice(arguments.device)
-    face = face_choice(arguments.face)
+    speakers = speaker_choices(arguments)
     window = window_choice(arguments.start, arguments.limit)
     options = SyncOptions(
         seed_choice(arguments.seed),
@@ -99,9 +125,11 @@ def command_sync(arguments: argparse.Namespace) -> None:
     )
     bar = Bar()
     with VideoReader(arguments.video, *window) as video:
-        check_face(face, video.info.width, video.info.height)
-        audio = AudioSource(arguments.audio, *window)
-        check_output(arguments.out, (video.source, audio.source))
+        for _, face in speakers:
+            check_face(face, video.info.width, video.info.height)
+        said = [AudioSource(path, *window) for path, _ in speakers]
+        audio = AudioSource(arguments.mix, *window) if arguments.mix else said[0] if len(said) == 1 else Mix(said)
+        check_output(arguments.out, (video.source, arguments.mix or said[0].source, *(one.source for one in said)))
         encoding = encoding_for(
             arguments.out,
             video.info.pictures,
@@ -111,10 +139,10 @@ def command_sync(arguments: argparse.Namespace) -> None:
         )
         print(f"{arguments.out}: {planned(video, audio, options.duration).description}")
         print(f"It is {encoding.description}")
-        follower = follower_for(face, arguments.detector, device)
         family = load_family(arguments, device)
+        follower = followers_for([face for _, face in speakers], arguments.detector, device, family.layout)
         try:
-            result = sync_file(family, video, audio, arguments.out, follower, options, bar)
+            result = sync_file(family, video, audio, arguments.out, follower, options, bar, said)
         except KeyboardInterrupt:
             if arguments.keep_partial and bar.done:
                 raise KeyboardInterrupt(f"{arguments.out} ends after {bar.done} frames") from None

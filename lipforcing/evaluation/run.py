@@ -12,12 +12,11 @@ from torch import nn
 
 from ..errors import InputError
 from ..faces.landmarks import LandmarkDetector
-from ..faces.mesh_detector import MeshDetector
 from ..faces.selection import FaceChoice
 from ..media import AudioSource, ImagePicture, VideoReader
 from ..syncnet import SyncNet, SyncReport, Verdict
 from ..syncnet.tracks import SquareTrack, fixed_square
-from ..syncnet.video import FaceScorer, clock_pictures, find_faces
+from ..syncnet.video import FaceScorer, clock_pictures, detector_of, find_faces
 from .batches import Place, Shown, in_batches, side_by_side
 from .frechet import FidMeasure, FvdMeasure
 from .identity import IdentityMeasure
@@ -188,7 +187,7 @@ def locate(video: VideoReader, options: Options, name: str) -> Place:
         return Place(None, True)
     if options.face != "auto":
         return Place(SquareTrack(0, fixed_square(*options.face)[None]), True)
-    tracks = find_faces(clock_pictures(video), options.detector or MeshDetector()).tracks()
+    tracks = find_faces(clock_pictures(video), options.detector or detector_of(options.syncnet)).tracks()
     if not tracks:
         raise InputError(f"no face was found in {name}; name its box, or say that the footage is a face crop (full)")
     return Place(max(tracks, key=lambda track: (len(track.squares), track.squares[:, 2].mean())), False)

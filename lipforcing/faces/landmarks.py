@@ -81,6 +81,8 @@ ANCHORS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
     "mediapipe478": _means(*MESH_GROUPS),
     # MediaPipe's mesh with attention (faces/face_mesh.py)
     "attention478": _means(*MESH_GROUPS),
+    # the same on the drawn people that the tiny family was trained on
+    "drawn478": _means(*MESH_GROUPS),
     # the anchors themselves
     "anchors": lambda points: points,
     # InsightFace 2d106det, the layout the released weights were prepared with
@@ -89,8 +91,12 @@ ANCHORS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
 
 
 #: Where these points lie in the crop that the weights were trained on, [3, 2], for layouts whose rule finds other
-#: points than those that lie at ``align.TEMPLATE``. Fitted on published results (tools/fit_template.py).
-TEMPLATES = {"attention478": torch.tensor([[89.2, 100.5], [330.8, 100.5], [210.0, 218.4]])}
+#: points than those that lie at ``align.TEMPLATE``. Fitted on published results (tools/fit_template.py), and on drawn
+#: people, whose noses are low (tools/fit_drawn_template.py).
+TEMPLATES = {
+    "attention478": torch.tensor([[89.2, 100.5], [330.8, 100.5], [210.0, 218.4]]),
+    "drawn478": torch.tensor([[90.2, 113.1], [329.8, 113.1], [210.0, 242.7]]),
+}
 
 
 def anchors(face: Face) -> torch.Tensor:

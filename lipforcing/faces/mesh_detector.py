@@ -16,7 +16,7 @@ from .face_mesh import MIN_PRESENCE, FaceMesh, roi_from_detection, roi_from_land
 from .landmarks import Face, anchors
 from .warp import invert, transform
 
-LAYOUT = "attention478"
+LAYOUT, DRAWN_LAYOUT = "attention478", "drawn478"
 PASSES = 2  # of the mesh over what a detector found, whose boxes may be twice too large; the second decides
 SAME_FACE = 0.4  # overlap (IoU) of boxes from which on they are of one face
 SIDE = 288  # pixels of a region of interest that show all that the mesh's 192 can
@@ -24,7 +24,7 @@ CHEEKS = (234, 454)  # beside the ears, left and right in the picture
 
 
 class MeshDetector:
-    """A :class:`~.landmarks.LandmarkDetector` with layout ``attention478``; nothing has to be downloaded.
+    """A :class:`~.landmarks.LandmarkDetector` for which nothing has to be downloaded.
 
     A face is what a detector finds *and* the mesh recognises (``face_mesh.MIN_PRESENCE``). A face that is known from
     the picture before is followed by the mesh alone, which goes on where the detectors would give up: in profile, in
@@ -32,9 +32,11 @@ class MeshDetector:
 
     Args:
         device: where the networks run, by default torch's default device.
+        layout: of the points that are found, ``LAYOUT`` or ``DRAWN_LAYOUT``: which crop they are aligned to.
     """
 
-    def __init__(self, device: torch.device | str | None = None) -> None:
+    def __init__(self, device: torch.device | str | None = None, layout: str = LAYOUT) -> None:
+        self._layout = layout
         self._detector = FaceDetector(device)
         self._mesh = FaceMesh(device, brows_only=True)
 
@@ -71,7 +73,7 @@ class MeshDetector:
             points, presence = (row[0].cpu() for row in self._mesh.landmarks(region[None], origins, roi[None]))
             roi = roi_from_landmarks(points)
         points = torch.cat([_scaled(points[:, :2], 1 / scale), points[:, 2:] / scale], -1)
-        return _face(points, float(presence)) if presence >= MIN_PRESENCE else None
+        return _face(points, float(presence), self._layout) if presence >= MIN_PRESENCE else None
 
 
 def _inside(found: Detection, face: Face) -> bool:
@@ -95,9 +97,9 @@ def _scaled(points: Tensor, scale: float) -> Tensor:
     return (points + 0.5) * scale - 0.5
 
 
-def _face(points: Tensor, presence: float) -> Face:
+def _face(points: Tensor, presence: float, layout: str) -> Face:
     """Of points [468, 3]. Its box is that of a face of usual proportions, which is what boxes mean elsewhere."""
-    face = Face(torch.zeros(4), presence, points[:, :2], LAYOUT, yaw(points))
+    face = Face(torch.zeros(4), presence, points[:, :2], layout, yaw(points))
     to_image = invert(similarity(anchors(face))[None])
     centre = transform(to_image, torch.tensor([BOX_CENTRE]))[0, 0]
     half = torch.tensor(BOX_SIZE) / 2 * to_image[0, :, 0].norm()

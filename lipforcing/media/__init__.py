@@ -1,12 +1,13 @@
 """Video and audio files: streaming readers and writers (PyAV), lengths, and the 25 fps clock."""
 
-from .audio import Audio, AudioSource, read_audio, read_mono16k
+from .audio import Audio, AudioSource, Recording, read_audio, read_mono16k
 from .colour import Colour
 from .duration import DurationPolicy, Plan, frames_before
 from .encoding import CodecChoice, Encoding, PictureFormat, encoding_for
 from .extend import endless_frames, extended_frames, frame_order
 from .info import VideoInfo, probe
 from .memory import MemoryReader
+from .mix import Mix
 from .picture import DecodedPicture, ImagePicture, Patch, Picture
 from .reader import Frame, VideoReader
 from .retime import ClockGroup, clock_frames
@@ -24,10 +25,12 @@ __all__ = [
     "Frame",
     "ImagePicture",
     "MemoryReader",
+    "Mix",
     "Patch",
     "Picture",
     "PictureFormat",
     "Plan",
+    "Recording",
     "VideoInfo",
     "VideoReader",
     "VideoWriter",

@@ -13,6 +13,7 @@ from ..audio.wav2vec2_encoder import Wav2Vec2Encoder
 from ..checkpoints import Kind, load_module, load_text_embedding, open_checkpoint
 from ..codecs.base import VideoCodec
 from ..errors import InputError
+from ..faces.mesh_detector import LAYOUT
 from ..sampling.causal import NetworkStudent, Student
 from ..sampling.schedules import TWO_STEP
 
@@ -31,6 +32,7 @@ class Family:
         text: embedded prompt [1, text_len, text_dim].
         crop_size: edge of the square face crop in pixels.
         sigmas: noise levels of the sampler, decreasing, ending with 0.
+        layout: of the face mesh, for the crop that the student was trained on (``faces.mesh_detector``).
     """
 
     student: Student
@@ -40,6 +42,7 @@ class Family:
     text: Tensor
     crop_size: int
     sigmas: tuple[float, ...] = TWO_STEP
+    layout: str = LAYOUT
 
     @classmethod
     def from_files(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 
 from ..faces.landmarks import Face, LandmarkDetector
-from ..faces.mesh_detector import MeshDetector
+from ..faces.mesh_detector import DRAWN_LAYOUT, LAYOUT, MeshDetector
 from ..faces.selection import FaceChoice
 from ..faces.shots import THUMBNAIL, CutDetector
 from ..media import MemoryReader, Picture, VideoReader, clock_frames
@@ -123,7 +123,7 @@ def score_pictures(
         batch: crops passed through the lip network at a time.
     """
     if face == "auto":
-        detector = detector or MeshDetector(next(model.parameters()).device)
+        detector = detector or detector_of(model)
         tracks = find_faces(pictures(), detector).tracks(min_track, min_face)
     else:
         tracks = [None if face == "full" else SquareTrack(0, fixed_square(*face)[None])]
@@ -135,6 +135,12 @@ def score_pictures(
         for job in waiting:
             job.show(index, picture)
     return VideoScore(tuple(job.score() for job in jobs))
+
+
+def detector_of(model: SyncNet) -> MeshDetector:
+    """The package's own detector, for the crops that a model takes."""
+    layout = DRAWN_LAYOUT if model.config.aligned else LAYOUT
+    return MeshDetector(next(model.parameters()).device, layout)
 
 
 def find_faces(pictures: Iterable[Picture], detector: LandmarkDetector) -> BoxTracker:

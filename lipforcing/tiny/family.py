@@ -15,6 +15,7 @@ from ..checkpoints.files import open_tensors
 from ..checkpoints.sources import InMemory
 from ..codecs.tiny import TinyCodec
 from ..errors import InputError
+from ..faces.mesh_detector import DRAWN_LAYOUT
 from ..models import WanTransformer
 from ..models.config import tiny as tiny_transformer
 from ..models.syncnet import SyncNet, SyncNetConfig
@@ -70,7 +71,7 @@ def tiny_family(
             )
     network, codec = network.to(dtype), load("codec", device).to(dtype)
     text = torch.zeros(1, network.config.text_len, network.config.text_dim, device=device, dtype=dtype)
-    return Family(NetworkStudent(network), codec, codec, LogMelEncoder(), text, CROP_SIZE, schedule)
+    return Family(NetworkStudent(network), codec, codec, LogMelEncoder(), text, CROP_SIZE, schedule, DRAWN_LAYOUT)
 
 
 def save(part: str, module: nn.Module, recipe: dict, folder: Path = WEIGHTS) -> Path:
