@@ -294,7 +294,8 @@ class DetectingFollower:
             person = _Person(next(self._numbers), face)
             person.see(face, 0.0)
             self._people.append(person)
-        for speaker in self._speakers:
+        # Who names somebody comes before those who take the largest that is left.
+        for speaker in sorted(self._speakers, key=lambda speaker: isinstance(speaker.choice, str)):
             self._assign(speaker, size)
 
     def _assign(self, speaker: _Speaker, size: tuple[int, int]) -> None:

@@ -233,6 +233,11 @@ def test_who_misses_is_looked_for_sooner():
     assert [number for number, search in enumerate(asked) if search] == [0, 12, 24]
 
 
+def test_who_names_somebody_comes_first():
+    seen, _ = follow([[face(40), face(110, width=40.0)]] * 3, ("largest", 1))
+    assert centres(seen, 1) == pytest.approx([110] * 3, abs=1.2) and centres(seen, 0) == pytest.approx([40] * 3, abs=1.2)
+
+
 def test_the_look_ahead_is_kept():
     follower = DetectingFollower(lambda *_: [face(50)])
     assert follower.look_ahead == 2 * EVERY
