@@ -255,7 +255,9 @@ def clock_length(plan: Plan) -> int:
     return frames_for_samples(int(plan.seconds * SAMPLE_RATE) + 1) + 1
 
 
-def sync_crops(family: Family, crops: Tensor, waveform: Tensor, seed: int = 42) -> tuple[Tensor, Tensor]:
+def sync_crops(
+    family: Family, crops: Tensor, waveform: Tensor, seed: int = 42, manner: Manner = PLAIN
+) -> tuple[Tensor, Tensor]:
     """Lip-synchronise face crops in memory, 25 per second.
 
     Args:
@@ -263,12 +265,13 @@ def sync_crops(family: Family, crops: Tensor, waveform: Tensor, seed: int = 42) 
         crops: [T, 3, S, S] in [-1, 1], S of any size.
         waveform: what is said, mono [samples] in [-1, 1] at 16 kHz.
         seed: of the noise.
+        manner: how the speech moves the mouth; the source's own mouth in pauses is a matter of pasting.
 
     Returns:
         faces [T, 3, S, S] in [-1, 1], S the family's, and latents [1, 16, t, S / 8, S / 8] of whole chunks.
     """
     faces, latents = [], []
-    voice = Voice(family.audio, family.student, family.text)
+    voice = Voice(family.audio, family.student, family.text, manner=manner)
     voice.push(waveform[: samples_for_frames(len(crops))])
     voice.finish(len(crops))
 
