@@ -2,12 +2,12 @@
 
     python -m benchmarks.manner [--clips 6]
 
-Drawn people, whose own mouths speak another text all the time, are dubbed with a speech that has a pause of two seconds
-in the middle: of digital silence, of a quiet room, or of breath. Printed per kind of pause, and for ``pauses`` as model
-and as rest: mean opening in the pause and the share of its frames in which the mouth moves (the opening differs from
-that of the frame before by more than ``MOVES``; of the drawn truth in the speech it is most of them). Then, by lip
-strength: the opening's standard deviation and its mean over those at strength 1, in speech, and the correlation with the
-opening that the speech calls for. Means over clips, with their standard error.
+Drawn people, whose own mouths speak another text all the time, are dubbed with a speech that has a pause of two
+seconds in the middle: of digital silence, of a quiet room, or of breath. Printed per kind of pause, and for ``pauses``
+as model and as rest: mean opening in the pause and the share of its frames in which the mouth moves (the opening
+differs from that of the frame before by more than ``MOVES``). Then, by lip strength: the opening's standard deviation
+and its mean over those at strength 1, in speech, and the correlation with the opening that the speech calls for. Means
+over clips, with their standard error.
 """
 
 from __future__ import annotations

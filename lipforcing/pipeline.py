@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -33,12 +33,13 @@ from .media import (
     extended_frames,
 )
 from .session import NO_FACE, LipSyncSession
-from .stream.chunk import Chunk
+from .stream.chunk import Chunk, Output
 from .stream.family import Family
 from .stream.meter import Meter, StageTimes
 from .stream.voice import Voice
 from .timeline import FPS, SAMPLE_RATE, SAMPLES_PER_FRAME, frames_for_samples, samples_for_frames
 
+RANGES = 4  # that are told one by one
 PIECE = 60 * SAMPLE_RATE  # samples that are encoded at a time, where an encoder does not want them all
 
 Progress = Callable[[int, int, Picture], None]
@@ -76,13 +77,30 @@ DEFAULT_OPTIONS = SyncOptions()
 
 
 @dataclass(frozen=True)
+class Passed:
+    """Successive frames that were passed on as they are.
+
+    Attributes:
+        start, end: in seconds.
+        frames: how many.
+        reason: in a few words.
+    """
+
+    start: float
+    end: float
+    frames: int
+    reason: str
+
+
+@dataclass(frozen=True)
 class SyncResult:
     """What a run did.
 
     Attributes:
         path: the file written.
         plan: length policy as it was applied.
-        frames: frames written; ``untouched`` of them had no usable face.
+        frames: frames written.
+        passed: those of them that were passed on as they are.
         length: seconds that the file lasts.
         damaged: packets of the source video that could not be decoded whole; frames in them are missing or damaged.
         notes: what else a user should know, in sentences.
@@ -94,7 +112,7 @@ class SyncResult:
     path: Path
     plan: Plan
     frames: int
-    untouched: int
+    passed: tuple[Passed, ...]
     length: float
     damaged: int
     notes: tuple[str, ...]
@@ -108,11 +126,19 @@ class SyncResult:
         return self.frames / self.seconds
 
     @property
+    def untouched(self) -> int:
+        """Frames that were passed on as they are."""
+        return sum(part.frames for part in self.passed)
+
+    @property
     def description(self) -> str:
         """What was written and what was lost, in sentences."""
         said = [f"{self.frames} frames written, {self.length:.2f} s."]
-        if self.untouched:
-            said.append(f"{self.untouched} of them have no usable face and are the source's own.")
+        if self.passed:
+            ranges = [f"{part.start:.2f} to {part.end:.2f} s ({part.reason})" for part in self.passed[:RANGES]]
+            more = len(self.passed) - RANGES
+            ranges += [f"and {more} more ranges"] * (more > 0)
+            said.append(f"{self.untouched} of them are the source's own: {', '.join(ranges)}.")
         if self.damaged:
             said.append(
                 f"{self.damaged} packets of the video could not be decoded whole; the frames in them are missing or "
@@ -156,8 +182,8 @@ def sync_file(
     plan = planned(video, audio, options.duration)
     began = time.monotonic()
     first: list[float] = []
-    done = untouched = 0
-    last = 0.0
+    done, last = 0, 0.0
+    passed = _Ranges(float(1 / video.info.frame_rate))
     with VideoWriter.like(
         out,
         video.info,
@@ -170,12 +196,13 @@ def sync_file(
     ) as writer:
 
         def write(chunk: Chunk) -> None:
-            nonlocal done, untouched, last
+            nonlocal done, last
             for output in chunk.outputs:
                 writer.write(output.picture, output.frame.time)
                 last = output.frame.time
                 done += 1
-                untouched += not output.pasted
+                if not output.pasted:
+                    passed.add(output)
                 if not first:
                     first.append(time.monotonic() - began)
                 if progress is not None:
@@ -205,7 +232,7 @@ def sync_file(
         path=Path(out),
         plan=plan,
         frames=done,
-        untouched=untouched,
+        passed=tuple(passed.ranges),
         length=writer.seconds,
         damaged=video.damaged_packets,
         notes=tuple(audio.notes),
@@ -213,6 +240,33 @@ def sync_file(
         first_frame_seconds=first[0],
         stages=meter.times(),
     )
+
+
+class _Ranges:
+    """Collects the ranges of frames that are passed on; ``interval`` is how long a frame is shown, in seconds."""
+
+    def __init__(self, interval: float) -> None:
+        self.ranges: list[Passed] = []
+        self._interval = interval
+        self._next = 0
+
+    def add(self, output: Output) -> None:
+        """The next frame that was passed on."""
+        time, reason = output.frame.time, _reason(output)
+        last = self.ranges[-1] if self.ranges else None
+        if last is not None and output.number == self._next and reason == last.reason:
+            self.ranges[-1] = replace(last, end=time + self._interval, frames=last.frames + 1)
+        else:
+            self.ranges.append(Passed(time, time + self._interval, 1, reason))
+        self._next = output.number + 1
+
+
+def _reason(output: Output) -> str:
+    """Why an output is the source's own."""
+    if not output.places:
+        return output.absence
+    silent = all(run.voice.opacity(place.frame.time) == 0 for run, place in output.places.items())
+    return "pause" if silent else "face outside the picture"
 
 
 def planned(video: VideoReader | MemoryReader, audio: Recording, policy: DurationPolicy) -> Plan:

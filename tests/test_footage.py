@@ -647,7 +647,7 @@ def test_a_face_that_comes_late_leaves_the_frames_before_it_alone(tmp_path, fami
     result, _, changed = follow(tmp_path, family, images)
     assert not any(change.any() for change in changed[:14])
     assert all(change.any() for change in changed[17:])
-    assert f"{result.untouched} of them have no usable face" in result.description
+    assert f"{result.untouched} of them are the source's own" in result.description
 
 
 def test_a_face_that_leaves_the_picture_leaves_nothing_behind(tmp_path, family):

@@ -4,11 +4,13 @@ is in tests/tiny/test_behaviour.py."""
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from fractions import Fraction
 
 import pytest
 import torch
 
+from lipforcing.audio.manner import Manner
 from lipforcing.errors import InputError
 from lipforcing.faces.align import box_matrix
 from lipforcing.faces.follow import DetectingFollower, FixedFollower
@@ -17,7 +19,7 @@ from lipforcing.media import Audio, DurationPolicy, MemoryReader, VideoReader, V
 from lipforcing.pipeline import SyncOptions, planned_rows, sync_crops, sync_file
 from lipforcing.session import LipSyncSession
 
-from .stream.helpers import SIZE, Loudness, picture, small_family
+from .stream.helpers import SIZE, Loudness, Scripted, picture, script, small_family
 
 RATE = 16_000
 
@@ -57,6 +59,26 @@ def test_every_source_frame_keeps_its_time(family, tmp_path, rate):
     assert result.frames == len(frames) == len(times)
     assert [frame.time for frame in frames] == pytest.approx(times, abs=0.0011)
     assert result.untouched == 0
+
+
+def test_what_is_passed_on_is_told_with_its_reason(family, tmp_path):
+    seen = script(40, (0, 5, 20), (0, 26, 40))
+    seen[20:23] = [replace(one, absence="turned away") for one in seen[20:23]]
+    _, _, result = run(family, tmp_path, [n / 25 for n in range(40)], 1.6, follower=Scripted(seen))
+    ranges = [(one.frames, one.reason, round(one.start, 2), round(one.end, 2)) for one in result.passed]
+    assert ranges == [(5, "no face", 0.0, 0.2), (3, "turned away", 0.8, 0.92), (3, "no face", 0.92, 1.04)]
+    assert result.untouched == 11
+    said = "11 of them are the source's own: 0.00 to 0.20 s (no face), 0.80 to 0.92 s (turned away), 0.92 to 1.04 s"
+    assert said in result.description
+
+
+@pytest.mark.parametrize("overlapped", [False, True])
+def test_pauses_may_show_the_sources_own_mouth(family, tmp_path, overlapped):
+    """Nothing that a voice detector takes for speech is in this sound."""
+    options = {"manner": Manner("source"), "overlapped": overlapped}
+    images, frames, result = run(family, tmp_path, [n / 25 for n in range(30)], 1.2, **options)
+    assert all(torch.equal(frame.image, image) for frame, image in zip(frames, images))
+    assert [(one.frames, one.reason) for one in result.passed] == [(30, "pause")]
 
 
 def test_variable_frame_rate_is_kept(family, tmp_path):

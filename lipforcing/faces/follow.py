@@ -57,10 +57,12 @@ class Seen:
     Attributes:
         starts_shot: the frame is the first one of a shot.
         sightings: followed faces, by speaker.
+        absence: why there are none, in two words.
     """
 
     starts_shot: bool
     sightings: tuple[Sighting, ...] = ()
+    absence: str = "no face"
 
 
 Followed = list[tuple[Frame, Seen]]
@@ -263,7 +265,9 @@ class DetectingFollower:
         done: Followed = []
         for waiting, starts in self._waiting:
             share = 1.0 if not passed else (waiting.time - start) / passed
-            done.append((waiting, Seen(starts, self._sightings(waiting.time, share))))
+            sightings = self._sightings(waiting.time, share)
+            turned = any(speaker.person is not None and speaker.person.turned for speaker in self._speakers)
+            done.append((waiting, Seen(starts, sightings, "turned away" if turned else "no face")))
         self._waiting.clear()
         self._key = frame.time
         self._fresh = False

@@ -44,6 +44,7 @@ class Output:
             the chunk; -1 is the last tick of the chunk before.
         picture: the finished picture.
         pasted: whether a mouth was pasted into it.
+        absence: why none was, where nobody is in it.
     """
 
     number: int
@@ -54,6 +55,7 @@ class Output:
     share: float
     picture: Picture | None = None
     pasted: bool = False
+    absence: str = ""
 
 
 @dataclass(eq=False)

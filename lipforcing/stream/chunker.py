@@ -90,7 +90,10 @@ class Chunker:
         if self._members and (tick.starts_shot or not self._members.keys() & seen.keys()):
             chunks = self.finish()
         if not self._members and not seen:
-            outputs = [Output(next(self._frames), moment.frame, {}, 0, 0, 1.0) for moment in tick.moments]
+            outputs = [
+                Output(next(self._frames), moment.frame, {}, 0, 0, 1.0, absence=moment.absence)
+                for moment in tick.moments
+            ]
             return [*chunks, Chunk(next(self._numbers), 0, outputs)]
         position = len(self._ticks)
         self._ticks.append(tick)
@@ -102,7 +105,8 @@ class Chunker:
         for moment in tick.moments:
             places = {m.run: moment.places[key] for key, m in self._members.items() if key in moment.places}
             number = next(self._frames)
-            self._outputs.append(Output(number, moment.frame, places, position - 1, position, moment.share))
+            span = (position - 1, position, moment.share)
+            self._outputs.append(Output(number, moment.frame, places, *span, absence=moment.absence))
         chunks += self._release()
         if len(self._ticks) == self._length:
             chunks += self._close()

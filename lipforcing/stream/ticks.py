@@ -28,12 +28,14 @@ class Moment:
         starts_shot: a shot starts with it.
         places: where faces are in it, by speaker and person.
         share: how far it is from the tick before (0) to its own (1).
+        absence: why there are no places.
     """
 
     frame: Frame
     starts_shot: bool
     places: dict[tuple[int, int], Place]
     share: float
+    absence: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,7 +97,7 @@ class Ticker:
             frame, seen = self._between.pop(0)
             places = {(s.speaker, s.person): Place(frame, s.matrix, s.opacity) for s in seen.sightings}
             share = (frame.time - before) / (time - before) if time > before else 1.0
-            moments.append(Moment(frame, seen.starts_shot, places, share))
+            moments.append(Moment(frame, seen.starts_shot, places, share, seen.absence))
         shows = moments[-1] if moments else self._last.shows
         self._last = Tick(time, shows, tuple(moments))
         return self._last
