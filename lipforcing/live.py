@@ -134,6 +134,7 @@ class Live:
         while not self._over:
             if interrupted():
                 self.interrupt()
+                self._tell(f"interrupted at {self._shown_until:.2f} s")  # whoever asked may send new sound now
             if not (self._decide() | self._show()):
                 time.sleep(POLL)
         self._ready += self._session.finish()

@@ -181,8 +181,9 @@ def test_an_interruption_stops_the_speech_and_a_new_one_goes_on(family, clock):
             return True
         return False
 
-    pieces = [(0.0, tone(4.0)), (1.7, tone(1.0, 1))]
-    screen, report, _ = play(family, clock, pieces, interrupted=interrupted)
+    pieces, told = [(0.0, tone(4.0)), (1.7, tone(1.0, 1))], []
+    screen, report, _ = play(family, clock, pieces, interrupted=interrupted, tell=told.append)
+    assert told == ["interrupted at 1.20 s"]
     assert report.interruptions == 1 and len(screen.times) < 90
     begin = screen.track.nonzero()[0].item()
     broken = int(next(n for n in range(begin, screen.samples) if not screen.track[n]))
