@@ -133,7 +133,7 @@ def clip(model: Family, person: int, number: int, seconds: float) -> dict[tuple[
     return found
 
 
-def spread(values: list[float], form: str = ".3f") -> str:
+def spread(values: list[float], form: str = ".2f") -> str:
     """Mean, and the range."""
     return f"{statistics.mean(values):{form}} ({min(values):{form}} to {max(values):{form}})"
 
@@ -155,7 +155,9 @@ def main() -> None:
         for way in ("ticks", "nearest", "blend", "source"):
             columns = [list(column) for column in zip(*(one[rate, way] for one in clips))]
             zero, best, lag, changes, repeated = columns
-            rows.append([rate, way, spread(zero), spread(best), spread(lag, ".0f"), spread(changes), spread(repeated)])
+            rows.append(
+                [rate, way, spread(zero), spread(best), spread(lag, ".0f"), spread(changes), spread(repeated, ".0%")]
+            )
             rows[-1].append(spread(later, ".0f") if way == "ticks" else "")
     head = ["frames/s", "way", "correlation", "at the best lag", "lag, ms", "of changes", "repeated mouths"]
     print(table([*head, f"speech {1e3 * LATER:.0f} ms later, ms"], rows))

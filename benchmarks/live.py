@@ -161,7 +161,7 @@ def main() -> None:
         with subprocess.Popen([*command, *arguments.options], stdin=pipe, stdout=pipe, stderr=pipe, bufsize=0) as live:
             watching = threading.Thread(target=seen.watch, args=(live.stdout, arguments.keep))
             watching.start()
-            while not seen.pictures:  # it has started
+            while watching.is_alive() and not seen.pictures:  # it has started
                 time.sleep(0.1)
             said = speak(live.stdin, control, 60 * arguments.minutes)
             live.stdin.close()

@@ -34,6 +34,7 @@ from lipforcing.faces.align import box_matrix
 from lipforcing.faces.follow import FixedFollower
 from lipforcing.media import AudioSource, VideoReader
 from lipforcing.pipeline import sync_file
+from lipforcing.stream.family import RELEASED_CROP_SIZE
 from lipforcing.timeline import SAMPLE_RATE
 
 from .audio_window import network, speech
@@ -41,6 +42,7 @@ from .common import hardware, measured, table
 from .stream_1080p import WIDTH, clip, family_of
 
 PIECE = 10  # seconds of the footage that is repeated, and of sound that is pushed at a time
+CROPS = {"640x360": 128}  # size of crops where it is not that of the released student: minutes cost less there
 NARROW = Wav2Vec2Config(width=32, layers=2, heads=2, feed_forward=64, conv_channels=(32,) * 7)
 
 
@@ -105,7 +107,7 @@ def footage(size: str, minutes: float) -> dict:
             for _ in range(seconds // PIECE):
                 file.writeframes(piece)
         box = np.array([640, 260, 1080, 860]) * (width / WIDTH)
-        family, done = family_of("pass"), []
+        family, done = family_of("pass", CROPS.get(size, RELEASED_CROP_SIZE)), []
 
         def progress(count: int, *_) -> None:
             if count == 25 * PIECE:

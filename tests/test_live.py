@@ -193,6 +193,24 @@ def test_an_interruption_stops_the_speech_and_a_new_one_goes_on(family, clock):
     assert torch.equal(rest[rest != 0], tone(1.0, 1))
 
 
+@pytest.mark.parametrize("interval", [0.08, 1.0])
+def test_clips_with_fewer_frames_than_ticks(family, clock, monkeypatch, interval):
+    """They idle, speak and are interrupted, though ticks, at one frame a second even chunks, have no frames."""
+    monkeypatch.setitem(globals(), "INTERVAL", interval)
+    asked = []
+
+    def interrupted(screen) -> bool:
+        if not asked and screen.samples > 2.5 * RATE:
+            asked.append(True)
+            return True
+        return False
+
+    screen, report, _ = play(family, clock, [(0.5, tone(6.0)), (4.0, tone(1.0, 1))], interrupted=interrupted)
+    assert report.interruptions == 1 and report.spoken > 2
+    heard = screen.track[screen.track != 0]
+    assert torch.equal(heard[-RATE:], tone(1.0, 1)) and len(heard) < 6 * RATE
+
+
 def test_nothing_to_interrupt_is_no_harm(family, clock):
     screen, report, _ = play(family, clock, [(1.0, tone(0.4))], interrupted=lambda screen: len(screen.times) < 10)
     assert report.interruptions == 0 and screen.track.count_nonzero() == round(0.4 * RATE)

@@ -91,7 +91,7 @@ class Chunker:
             chunks = self.finish()
         if not self._members and not seen:
             outputs = [Output(next(self._frames), moment.frame, {}, 0, 0, 1.0) for moment in tick.moments]
-            return [*chunks, Chunk(next(self._numbers), 0, outputs)]
+            return [*chunks, Chunk(next(self._numbers), 0, outputs)] if outputs else chunks
         position = len(self._ticks)
         self._ticks.append(tick)
         self._welcome([key for key in seen if key not in self._members], tick, position)
