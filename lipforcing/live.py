@@ -193,7 +193,8 @@ class Live:
     def _decide(self) -> bool:
         """Hand on the next frame with what is heard with it, if it is time to; whether it was."""
         shown_at, end = self._frame.time, self._frame.time + self._interval
-        if shown_at > self._shown_until + AHEAD:
+        broken_off = self._speaking and self._track.end < shown_at  # frames that were decided need other sound now
+        if shown_at > self._shown_until + AHEAD and not broken_off:
             return False
         self._listen(end)
         if self._idle and len(self._pending):

@@ -193,6 +193,23 @@ def test_an_interruption_stops_the_speech_and_a_new_one_goes_on(family, clock):
     assert torch.equal(rest[rest != 0], tone(1.0, 1))
 
 
+@pytest.mark.parametrize("at", range(20, 32))
+def test_a_speech_is_broken_off_at_any_frame_of_a_chunk(family, clock, at):
+    """Also where all that may be decided ahead was decided already: it listens on."""
+    asked = []
+
+    def interrupted(screen) -> bool:
+        assert clock.now < 160, "it stands still"
+        if len(screen.times) == 50 + at and not asked:
+            asked.append(True)
+            return True
+        return False
+
+    pieces = [(0.0, tone(6.0)), (6.0, tone(0.4, 1))]
+    screen, report, _ = play(family, clock, pieces, interrupted=interrupted, delay=live.AHEAD)
+    assert report.interruptions == 1 and torch.equal(screen.track[screen.track != 0][-19200:], tone(0.4, 1))
+
+
 @pytest.mark.parametrize("interval", [0.08, 1.0])
 def test_clips_with_fewer_frames_than_ticks(family, clock, monkeypatch, interval):
     """They idle, speak and are interrupted, though ticks, at one frame a second even chunks, have no frames."""
