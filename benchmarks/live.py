@@ -27,6 +27,7 @@ from typing import BinaryIO
 import av
 import numpy as np
 
+from lipforcing.live import STALLED
 from lipforcing.media import AudioSource
 from lipforcing.timeline import SAMPLE_RATE
 from lipforcing.tiny.family import SAMPLES
@@ -182,15 +183,19 @@ def report(seen: Seen, said: list[Said], file: Path) -> None:
         if len(behind) > 20:
             rows.append([minute + 1, len(behind), quantiles(behind)])
     print(table(["minute", "pictures sent", "sent after their time, ms"], rows))
-    print(f"\n{pictures} pictures, {pictures / 25:.2f} s at 25 a second; sound of {len(sound) / SAMPLE_RATE:.2f} s")
+    print(
+        f"\n{pictures} pictures, the last due {stamps[-1] - stamps[0]:.2f} s after the first; sound of {len(sound) / SAMPLE_RATE:.2f} s"
+    )
     print(f"first time stamps: picture {first_picture:.3f} s, sound {first_sound:.3f} s")
-    late, places = [], []
+    if max(now - stamp - zero for stamp, now in seen.pictures) > STALLED:
+        print("The clock was set anew, so sentences are not looked for.")
+        return
+    late, places, latest = [], [], 1.0
     for one in said:
-        place = (
-            first_sound + found(sound, one.waveform, int((one.begin - zero - first_sound) * SAMPLE_RATE)) / SAMPLE_RATE
-        )
-        late.append(place + zero - one.begin)
-        places.append(place)
+        near = round((one.begin + latest - zero - first_sound) * SAMPLE_RATE)
+        places.append(first_sound + found(sound, one.waveform, near) / SAMPLE_RATE)
+        latest = places[-1] + zero - one.begin
+        late.append(latest)
     print(f"\n{len(said)} sentences, from the writing of the first sample to its being due, ms: {quantiles(late)}")
     quarter = max(1, len(late) // 4)
     print(
