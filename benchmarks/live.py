@@ -183,9 +183,8 @@ def report(seen: Seen, said: list[Said], file: Path) -> None:
         if len(behind) > 20:
             rows.append([minute + 1, len(behind), quantiles(behind)])
     print(table(["minute", "pictures sent", "sent after their time, ms"], rows))
-    print(
-        f"\n{pictures} pictures, the last due {stamps[-1] - stamps[0]:.2f} s after the first; sound of {len(sound) / SAMPLE_RATE:.2f} s"
-    )
+    length, heard_for = stamps[-1] - stamps[0], len(sound) / SAMPLE_RATE
+    print(f"\n{pictures} pictures, the last due {length:.2f} s after the first; sound of {heard_for:.2f} s")
     print(f"first time stamps: picture {first_picture:.3f} s, sound {first_sound:.3f} s")
     if max(now - stamp - zero for stamp, now in seen.pictures) > STALLED:
         print("The clock was set anew, so sentences are not looked for.")
