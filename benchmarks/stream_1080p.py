@@ -49,12 +49,12 @@ class Constant:
 
     spatial_factor, latent_channels, look_ahead = 8, 16, 0
 
-    def __init__(self) -> None:
-        self._face = torch.rand(1, 3, 1, RELEASED_CROP_SIZE, RELEASED_CROP_SIZE) - 0.5
+    def __init__(self, size: int) -> None:
+        self._face = torch.rand(1, 3, 1, size, size) - 0.5
         self._started = False
 
     def encode_stream(self) -> Constant:
-        return Constant()
+        return Constant(self._face.shape[-1])
 
     decode_stream = encode_stream
 
@@ -84,15 +84,14 @@ class Idle:
         return window.past
 
 
-def family_of(name: str) -> Family:
+def family_of(name: str, size: int = RELEASED_CROP_SIZE) -> Family:
+    """The tiny family, or what only passes crops of a size."""
     family = tiny_family("cpu")
     if name == "tiny":
         return family
     # Preparing what the codec would encode belongs to what is left out.
     stages.masked_beside = lambda crops, dtype: torch.zeros(()).expand(2, 3, len(crops), *crops.shape[-2:])
-    return replace(
-        family, student=Idle(family.student), codec=Constant(), decoder=Constant(), crop_size=RELEASED_CROP_SIZE
-    )
+    return replace(family, student=Idle(family.student), codec=Constant(size), decoder=Constant(size), crop_size=size)
 
 
 def clip(path: Path, codec: str, frames: int) -> Path:

@@ -134,6 +134,7 @@ class Live:
         while not self._over:
             if interrupted():
                 self.interrupt()
+                self._tell(f"interrupted at {self._shown_until:.2f} s")  # whoever asked may send new sound now
             if not (self._decide() | self._show()):
                 time.sleep(POLL)
         self._ready += self._session.finish()
@@ -192,7 +193,8 @@ class Live:
     def _decide(self) -> bool:
         """Hand on the next frame with what is heard with it, if it is time to; whether it was."""
         shown_at, end = self._frame.time, self._frame.time + self._interval
-        if shown_at > self._shown_until + AHEAD:
+        broken_off = self._speaking and self._track.end < shown_at  # frames that were decided need other sound now
+        if shown_at > self._shown_until + AHEAD and not broken_off:
             return False
         self._listen(end)
         if self._idle and len(self._pending):

@@ -87,6 +87,8 @@ class LipSyncSession:
         )
         self._deaf: deque[Chunk] = deque()  # chunks that wait for sound
         self._recent: deque[Chunk] = deque()  # chunks that were handed on in the last ``keep`` seconds
+        self._firsts: dict[Chunk, int] = {}  # number of the first frame in each of them or after it
+        self._next = 0  # number of the frame that follows them
         self._held: list[Output] = []  # finished when an interruption waited for others
 
     def __enter__(self) -> LipSyncSession:
@@ -182,17 +184,16 @@ class LipSyncSession:
             ValueError: the session keeps no states that far back.
         """
         finished = _outputs(self._executor.finish())
-        again = [chunk for chunk in self._recent if chunk.outputs[0].number > shown]
-        if len(again) == len(self._recent) and again and again[0].outputs[0].number:
+        again = [chunk for chunk in self._recent if self._firsts[chunk] > shown]
+        if len(again) == len(self._recent) and again and self._firsts[again[0]]:
             raise ValueError(f"frame {shown} is out of reach: the session keeps {self._keep:g} s")
         for _ in again:
-            rewind(self._recent.pop())
+            rewind(chunk := self._recent.pop())
+            self._next = self._firsts.pop(chunk)
         self._deaf.extendleft(reversed(again))
-        last = self._recent[-1].outputs[-1] if self._recent else None
-        first = last.number + 1 if last else 0
-        self._held += [output for output in finished if output.number < first]
+        self._held += [output for output in finished if output.number < self._next]
         voice = self.voices[speaker]
-        return first, voice.rewind(last.frame.time + NOMINAL if last else voice.start)
+        return self._next, voice.rewind(_end(self._recent[-1]) + NOMINAL if self._recent else voice.start)
 
     def _hear(self) -> list[Output]:
         """Hand on the chunks whose sound is there, in order."""
@@ -207,8 +208,10 @@ class LipSyncSession:
     def _remember(self, chunk: Chunk) -> None:
         """Keep a chunk and those before it that an interruption may go back to; states of older ones are let go."""
         self._recent.append(chunk)
+        self._firsts[chunk] = self._next
+        self._next += len(chunk.outputs)
         while len(self._recent) > 1 and _end(self._recent[0]) < _end(chunk) - self._keep:
-            self._recent.popleft()
+            del self._firsts[self._recent.popleft()]
 
     def _new_run(self, time: float, rank: int, speaker: int) -> Run:
         key = NoiseKey(self.seed, frame_at(time), rank)
@@ -216,8 +219,8 @@ class LipSyncSession:
 
 
 def _end(chunk: Chunk) -> float:
-    """When its last frame is shown."""
-    return chunk.outputs[-1].frame.time
+    """When its last frame is shown, or its last tick is due where none of its ticks lies at a frame."""
+    return chunk.outputs[-1].frame.time if chunk.outputs else chunk.lanes[0].times[-1]
 
 
 def _outputs(chunks: Sequence[Chunk]) -> list[Output]:

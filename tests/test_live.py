@@ -181,8 +181,9 @@ def test_an_interruption_stops_the_speech_and_a_new_one_goes_on(family, clock):
             return True
         return False
 
-    pieces = [(0.0, tone(4.0)), (1.7, tone(1.0, 1))]
-    screen, report, _ = play(family, clock, pieces, interrupted=interrupted)
+    pieces, told = [(0.0, tone(4.0)), (1.7, tone(1.0, 1))], []
+    screen, report, _ = play(family, clock, pieces, interrupted=interrupted, tell=told.append)
+    assert told == ["interrupted at 1.20 s"]
     assert report.interruptions == 1 and len(screen.times) < 90
     begin = screen.track.nonzero()[0].item()
     broken = int(next(n for n in range(begin, screen.samples) if not screen.track[n]))
@@ -190,6 +191,41 @@ def test_an_interruption_stops_the_speech_and_a_new_one_goes_on(family, clock):
     assert torch.equal(screen.track[begin:broken], tone(4.0)[: broken - begin])
     rest = screen.track[broken:]
     assert torch.equal(rest[rest != 0], tone(1.0, 1))
+
+
+@pytest.mark.parametrize("at", range(20, 32))
+def test_a_speech_is_broken_off_at_any_frame_of_a_chunk(family, clock, at):
+    """Also where all that may be decided ahead was decided already: it listens on."""
+    asked = []
+
+    def interrupted(screen) -> bool:
+        assert clock.now < 160, "it stands still"
+        if len(screen.times) == 50 + at and not asked:
+            asked.append(True)
+            return True
+        return False
+
+    pieces = [(0.0, tone(6.0)), (6.0, tone(0.4, 1))]
+    screen, report, _ = play(family, clock, pieces, interrupted=interrupted, delay=live.AHEAD)
+    assert report.interruptions == 1 and torch.equal(screen.track[screen.track != 0][-19200:], tone(0.4, 1))
+
+
+@pytest.mark.parametrize("interval", [0.08, 1.0])
+def test_clips_with_fewer_frames_than_ticks(family, clock, monkeypatch, interval):
+    """They idle, speak and are interrupted, though ticks, at one frame a second even chunks, have no frames."""
+    monkeypatch.setitem(globals(), "INTERVAL", interval)
+    asked = []
+
+    def interrupted(screen) -> bool:
+        if not asked and screen.samples > 2.5 * RATE:
+            asked.append(True)
+            return True
+        return False
+
+    screen, report, _ = play(family, clock, [(0.5, tone(6.0)), (4.0, tone(1.0, 1))], interrupted=interrupted)
+    assert report.interruptions == 1 and report.spoken > 2
+    heard = screen.track[screen.track != 0]
+    assert torch.equal(heard[-RATE:], tone(1.0, 1)) and len(heard) < 6 * RATE
 
 
 def test_nothing_to_interrupt_is_no_harm(family, clock):

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ..errors import InputError
-from .common import add, add_device, add_face, device_choice, face_choice
+from ..output import check_new_file
+from .common import add, add_device, add_face, check_face, device_choice, face_choice, seed_choice
 from .models import add_manner, add_models, load_family, manner_choice
 
 EXAMPLE = 'espeak-ng --stdout "Hello, I can talk." | lipforcing live clip.mp4 | ffplay -'
@@ -59,14 +60,18 @@ def command_live(arguments: argparse.Namespace) -> None:
 
     device = device_choice(arguments.device)
     bare = SampleFormat(_positive("--rate", arguments.rate), _positive("--channels", arguments.channels))
-    face = face_choice(arguments.face)
+    face, seed = face_choice(arguments.face), seed_choice(arguments.seed)
     controls = Controls(arguments.control) if arguments.control else None
-    with VideoReader(arguments.video) as video, _target(arguments.out) as target:
+    with VideoReader(arguments.video) as video:
+        check_face(face, video.info.width, video.info.height)
         family = load_family(arguments, device)
         family = replace(family, audio=family.audio.windowed())
         follower = follower_for(face, arguments.detector, device, family.layout)
-        options = {"seed": arguments.seed, "overlapped": True, "keep": 2 * AHEAD}
-        with LipSyncSession(family, follower, manner=manner_choice(arguments), **options) as session:
+        options = {"seed": seed, "overlapped": True, "keep": 2 * AHEAD}
+        with (
+            _target(arguments.out, video.source) as target,
+            LipSyncSession(family, follower, manner=manner_choice(arguments), **options) as session,
+        ):
             broadcast = Broadcast(target, video.info)
             live = Live(
                 session,
@@ -108,10 +113,10 @@ class Controls:
             return False
 
     def _read(self, path: str) -> None:
-        while True:
-            with open(path, encoding="utf-8", errors="replace") as lines:
-                for line in lines:
-                    self._obey(line.strip())
+        # Open for writing as well, it never ends: what is written while another writer leaves would be lost.
+        with open(os.open(path, os.O_RDWR), encoding="utf-8", errors="replace") as lines:
+            for line in lines:
+                self._obey(line.strip())
 
     def _obey(self, line: str) -> None:
         try:
@@ -125,9 +130,11 @@ class Controls:
 
 
 @contextmanager
-def _target(path: Path | None):
-    """Where the stream goes, open for bytes; standard output is not closed."""
+def _target(path: Path | None, clip: str | os.PathLike):
+    """Where the stream goes, open for bytes, but for the clip itself; standard output is not closed."""
     if path is not None:
+        if path.is_file():  # no pipe and no device, which take a stream as well
+            check_new_file(path, [clip])
         try:
             file: BinaryIO = open(path, "wb")  # noqa: SIM115
         except OSError as error:

@@ -34,8 +34,9 @@ class _Member:
         offset: tick of the current chunk at which its own part starts: a run's first chunk has 9 ticks and ends with
             the segment's, whenever the run appeared.
         base: ticks of its chunks before the current one.
-        places: where it is at its ticks, from the first one of its first chunk on.
-        encoded: how many of ``places`` were handed on.
+        places: where it is at its ticks, from the last one that was handed on.
+        dropped: ticks before these, from the first one of its first chunk on; no frame is held for them.
+        encoded: ticks that were handed on.
         alive: it is still there.
     """
 
@@ -44,20 +45,28 @@ class _Member:
     offset: int
     base: int = 0
     places: list[Place] = field(default_factory=list)
+    dropped: int = 0
     encoded: int = 0
     alive: bool = True
 
+    @property
+    def known(self) -> int:
+        """Ticks, from the first one of its first chunk on, of which it is known where it is."""
+        return self.dropped + len(self.places)
+
     def stand(self, position: int, place: Place) -> None:
         """It is at ``place`` at a tick of the current chunk; ticks before it appeared get the same."""
-        while len(self.places) <= self.base + position - self.offset:
+        while self.known <= self.base + position - self.offset:
             self.places.append(place)
 
     def hand_on(self, upto: int) -> list[Place]:
         """Places up to its tick ``upto`` that were not handed on yet; the last one goes on where they end before."""
-        places = self.places[self.encoded : upto]
-        last = self.places[min(upto, len(self.places)) - 1]
+        end = upto - self.dropped
+        places = self.places[self.encoded - self.dropped : end]
+        last = self.places[min(end, len(self.places)) - 1]
         places += [last] * (upto - self.encoded - len(places))
-        self.encoded = upto
+        kept = min(end, len(self.places)) - 1
+        self.places, self.dropped, self.encoded = self.places[kept:], self.dropped + kept, upto
         return places
 
 
@@ -94,7 +103,7 @@ class Chunker:
                 Output(next(self._frames), moment.frame, {}, 0, 0, 1.0, absence=moment.absence)
                 for moment in tick.moments
             ]
-            return [*chunks, Chunk(next(self._numbers), 0, outputs)]
+            return [*chunks, Chunk(next(self._numbers), 0, outputs)] if outputs else chunks
         position = len(self._ticks)
         self._ticks.append(tick)
         self._welcome([key for key in seen if key not in self._members], tick, position)
@@ -133,7 +142,7 @@ class Chunker:
         chunk, waiting = Chunk(next(self._numbers), len(self._ticks), self._outputs), []
         for member in self._members.values():
             end = member.base + self._length - member.offset
-            if len(member.places) > member.base:
+            if member.known > member.base:
                 first = max(member.joined, member.offset)
                 lane = Lane(member.run, [], member.offset, first, self._times()[member.offset :])
                 chunk.lanes.append(lane)
@@ -149,7 +158,7 @@ class Chunker:
         if self._waiting is None:
             return []
         chunk, waiting = self._waiting
-        if any(member.alive and len(member.places) < upto for _, member, upto in waiting):
+        if any(member.alive and member.known < upto for _, member, upto in waiting):
             return []
         for lane, member, upto in waiting:
             lane.places = member.hand_on(upto)

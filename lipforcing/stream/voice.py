@@ -78,7 +78,7 @@ class Voice:
     @property
     def rows(self) -> float:
         """Rows that are there; without end once the sound has ended, for the last one then goes on."""
-        return math.inf if self.finished and self._vectors else len(self._vectors)
+        return math.inf if self.finished else len(self._vectors)
 
     @torch.inference_mode()
     def push(self, samples: Tensor) -> None:
@@ -99,9 +99,12 @@ class Voice:
         self._pending = waiting
 
     def finish(self, frames: int = 0) -> None:
-        """The sound ends here; ``frames``: clock frames that are shown, see ``AudioStream.finish``."""
+        """The sound ends here; ``frames``: clock frames that are shown, see ``AudioStream.finish``.
+
+        Where there was no sound at all, or it was taken back, silence is heard.
+        """
         self._encode(self._pending)
-        self.push_rows(self._stream.finish(frames))
+        self.push_rows(self._stream.finish(max(1, frames)))
         if self._activity is not None:
             self.push_activity(self._activity.finish(len(self._vectors)))
         self._pending, self._stream, self.finished = torch.zeros(0), None, True

@@ -57,12 +57,22 @@ def test_bare_samples_are_what_the_options_say(monkeypatch, tmp_path):
         (["-o", "no/such/folder/out.ts"], "cannot be written"),
         (["--rate", "0", "-o", "out.ts"], "--rate 0 makes no sound"),
         (["--control", "no-fifo", "-o", "out.ts"], "no named pipe"),
+        (["--seed", "-1", "-o", "out.ts"], "--seed -1 is out of range"),
+        (["--face", "500,10", "-o", "out.ts"], "is no face in the picture, which is 288x384"),
     ],
 )
 def test_what_cannot_be_is_one_sentence(monkeypatch, tmp_path, capsys, options, says):
     monkeypatch.chdir(tmp_path)
     assert live(monkeypatch, SOUND, *options) == 2
-    assert says in capsys.readouterr().err
+    assert says in capsys.readouterr().err and not list(tmp_path.iterdir())
+
+
+def test_the_clip_is_not_overwritten(monkeypatch, tmp_path, capsys):
+    clip = tmp_path / "clip.mp4"
+    clip.write_bytes(CLIP.read_bytes())
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(SOUND)))
+    assert main(["live", str(clip), "-o", str(clip)]) == 2
+    assert "is an input itself" in capsys.readouterr().err and clip.read_bytes() == CLIP.read_bytes()
 
 
 def test_no_sound_is_one_sentence(monkeypatch, tmp_path, capsys):
@@ -78,6 +88,9 @@ def test_controls_come_through_a_named_pipe(tmp_path, capsys):
         (tmp_path / "control").write_text(lines, encoding="utf-8")
     found = [controls._interruptions.get(timeout=10) for _ in range(2)]
     assert found == [True, True] and not controls.interrupted()
+    for _ in range(3000):  # whoever comes as another one leaves is heard, too
+        (tmp_path / "control").write_text('{"interrupt": true}\n', encoding="utf-8")
+    assert all(controls._interruptions.get(timeout=10) for _ in range(3000))
     told = capsys.readouterr().err
     assert "'nonsense' is no command" in told and '{"quit": 1}' in told
 

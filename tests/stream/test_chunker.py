@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import weakref
+from dataclasses import replace
+
 import pytest
 
 from lipforcing.stream.chunker import Cutter, cut
@@ -58,6 +61,18 @@ def test_nobody_at_all():
     chunks = chunks_of(30)
     check_order(chunks, 30)
     assert not any(chunk.lanes for chunk in chunks)
+
+
+@pytest.mark.parametrize("look_ahead", [0, 8])
+def test_frames_that_were_handed_on_are_let_go(look_ahead):
+    """However long a run lasts, no more than two chunks and what is looked ahead at are held."""
+    cutter, held = Cutter(Scripted(script(200, (0, 0, 200))), FakeRun, look_ahead), weakref.WeakSet()
+    for number in range(200):
+        frame = replace(frames_at([number / 25])[0], index=number)
+        held.add(frame)
+        cutter.push(frame)
+        del frame
+        assert len(held) <= 2 * 12 + look_ahead + 1
 
 
 def test_a_cut_ends_the_segment():

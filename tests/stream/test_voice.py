@@ -213,3 +213,20 @@ def test_manners_hear_a_little_ahead_and_can_be_rewound(pauses):
     whole = shaped(None, Manner(pauses))
     assert all(torch.equal(voice.window(times(n, 4)), whole.window(times(n, 4))) for n in range(0, 170, 10))
     assert [voice.opacity(row / 25) for row in range(heard)] == before == [whole.opacity(n / 25) for n in range(heard)]
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("pauses", ["model", "rest"])
+def test_a_voice_without_sound_hears_silence(pauses):
+    """Also where all of it was taken back: whoever waits for it would wait for ever."""
+    manner = Manner(pauses)
+    voice = Voice(LogMelEncoder(), log_mel_student(), torch.zeros(1, 1, 1), start=2.0, keep=60, manner=manner)
+    voice.push(spoken()[32_000:40_000])
+    assert voice.rewind(1.0) == 2.0
+    voice.finish()
+    empty = Voice(LogMelEncoder(), log_mel_student(), torch.zeros(1, 1, 1), manner=manner)
+    empty.finish()
+    rest = shaped(None, Manner(strength=0.0))
+    for one in (voice, empty):
+        assert one.heard([99.0])
+        torch.testing.assert_close(one.window(times(60, 4)), rest.window(times(60, 4)), atol=1e-4, rtol=0)
