@@ -62,7 +62,8 @@ def synced(shown: Tensor, rate: int, face: FaceChoice, folder: Path) -> tuple[Te
     options = SyncOptions(lossless=True, duration=DurationPolicy("video"))
     with VideoReader(source) as video:
         speech = AudioSource(SAMPLES / "market.wav")
-        said = sync_file(tiny_family("cpu"), video, speech, out, follower_for(face), options)
+        family = tiny_family("cpu")
+        said = sync_file(family, video, speech, out, follower_for(face, layout=family.layout), options)
     return pictures(source), pictures(out), said.description
 
 
