@@ -14,7 +14,6 @@ from .tracked import open_reader
 from .values import audio_of
 
 FOLDER = "detection"
-SYNCNET_FILE = "syncnet_v2.model"
 SYNCNET_URL = "https://www.robots.ox.ac.uk/~vgg/software/lipsync/data/syncnet_v2.model"
 OUTPUT = "lipforcing_sync"  # key of the node's `ui` output that js/lipforcing.js draws
 
@@ -49,7 +48,7 @@ class LipForcingSyncNetLoader(io.ComfyNode):
             inputs=[
                 io.Combo.Input(
                     "model_name",
-                    options=choices(sockets.TINY, SYNCNET_FILE, category=FOLDER),
+                    options=choices(sockets.TINY, FOLDER),
                     default=sockets.TINY,
                     tooltip="File in models/detection: syncnet_v2.model, or the tiny one, which needs no file.",
                 ),

@@ -223,5 +223,27 @@ def test_sync_curves_outlast_a_reload(page, renderer, scored, artifacts):
     assert page.evaluate(LINES) == scored[0]
 
 
+@pytest.mark.parametrize("number", [2, 3])
+def test_missing_files_are_reported(page, renderer, artifacts, number):
+    """Every node that names a file to download is marked, and the front end lists the files."""
+    path = next((PACK / "workflows").glob(f"{number}_*.json"))
+    workflow = json.loads(path.read_text(encoding="utf-8"))
+    wanted = {node["id"]: node["properties"].get("models", []) for node in workflow["nodes"]}
+    wanted = {id: models[0]["name"] for id, models in wanted.items() if models}
+    # The front end takes a file called .model for no model; it marks the value alone.
+    wanted = {id: name for id, name in wanted.items() if not name.endswith(".model")}
+    assert "lipforcing_14b.pth" in wanted.values() and len(wanted) >= 5
+    page.evaluate(f"app.loadGraphData({json.dumps(workflow)})")
+    marked = f"{list(wanted)}.every((id) => app.rootGraph.getNodeById(id)?.has_errors)"
+    page.wait_for(marked, 30)
+    details = "[...document.querySelectorAll('button')].find(({innerText}) => innerText === 'View details')"
+    page.wait_for(f"!!{details}", 30)
+    page.evaluate(f"{details}.click()")
+    page.wait_for("document.body.innerText.includes('Missing Models')", 30)
+    page.screenshot(artifacts / f"{renderer}_missing_{number}.png")
+    listed = page.evaluate("document.body.innerText").split("Missing Models")[1]
+    assert [name for name in wanted.values() if name not in listed] == []
+
+
 def test_console_shows_no_error_of_the_pack(page, finished):
     assert errors(page) == []
