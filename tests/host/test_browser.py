@@ -223,6 +223,18 @@ def test_sync_curves_outlast_a_reload(page, renderer, scored, artifacts):
     assert page.evaluate(LINES) == scored[0]
 
 
+def test_help_page_opens(page, renderer, artifacts):
+    """As a user opens it, so at the address that the front end makes of the name of the pack's folder."""
+    load(page, json.dumps(WORKFLOW))
+    button = "document.querySelector('[data-testid=info-button]')"
+    page.evaluate(f"app.canvas.selectNode(app.rootGraph.getNodeById({NODE}))")
+    page.wait_for(f"!!{button}")
+    page.evaluate(f"{button}.click()")
+    page.wait_for("document.body.innerText.includes('Good to know')", 30)
+    page.screenshot(artifacts / f"{renderer}_help.png")
+    page.evaluate("app.canvas.deselectAll()")
+
+
 @pytest.mark.parametrize("number", [2, 3])
 def test_missing_files_are_reported(page, renderer, artifacts, number):
     """Every node that names a file to download is marked, and the front end lists the files."""
