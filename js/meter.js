@@ -21,25 +21,27 @@ export class Meter {
       html("div", "bar", this.bar),
       this.figures.element,
     );
-    this.reset();
+    this.#draw(0, texts().idle, "", {});
   }
 
-  /** Back to before the first frame. */
-  reset() {
-    this.#draw(0, texts().idle, "", {});
+  /** The node begins; until the first chunk is done it loads models, reads and encodes. */
+  start() {
+    this.#draw(0, texts().loading, "", {});
   }
 
   /** Show numbers as `FrameNumbers` has them. */
   show(numbers) {
-    const { done, total, fps, remaining_seconds } = numbers;
+    const { done, total, seconds, remaining_seconds: left } = numbers;
     const say = texts();
-    const time = done < total ? say.left(duration(remaining_seconds)) : say.took(duration(done / fps));
+    const time = done === total ? say.took(duration(seconds)) : left == null ? "" : say.left(duration(left));
     this.#draw(done / total, say.frames(done, total), time, numbers);
   }
 
   /** The run ended before its last frame. */
   stop() {
-    this.time.textContent = texts().stopped;
+    const say = texts();
+    if (this.count.textContent === say.loading) this.count.textContent = say.idle;
+    this.time.textContent = say.stopped;
   }
 
   #draw(part, count, time, { fps, first_frame_seconds, realtime }) {

@@ -6,6 +6,7 @@ const TEXTS = {
   en: {
     frames: (done, total) => `${done} / ${total} frames`,
     idle: "no frames yet",
+    loading: "loading …",
     left: (time) => `${time} left`,
     took: (time) => `took ${time}`,
     stopped: "stopped",
@@ -22,6 +23,7 @@ const TEXTS = {
   zh: {
     frames: (done, total) => `${done} / ${total} 帧`,
     idle: "尚无画面",
+    loading: "正在加载…",
     left: (time) => `剩余 ${time}`,
     took: (time) => `用时 ${time}`,
     stopped: "已停止",

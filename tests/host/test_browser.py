@@ -146,6 +146,15 @@ def test_meter_moves_to_the_total(finished):
     assert total > 100 and frames_done(finished["last"]) == (total, total)
 
 
+def test_meter_says_loading_first_and_the_time_left_from_the_second_chunk_on(finished):
+    texts = finished["meter"]
+    first = next(n for n, text in enumerate(texts) if frames_done(text))
+    assert any(text.startswith("loading") for text in texts[:first])
+    assert not any("left" in text for text in texts if (frames_done(text) or (0, 0))[0] < 12)
+    assert any(" left" in text for text in texts)
+    assert "took" in finished["last"]
+
+
 def test_meter_shows_speed_and_first_frame(finished):
     fps, first, realtime = re.findall(r"^([\d.]+)(?: s|\u00d7|)$", finished["last"], re.MULTILINE)
     assert float(first) > 0
