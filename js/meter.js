@@ -14,12 +14,14 @@ export class Meter {
     this.time = html("span");
     this.bar = html("i");
     this.figures = new Figures(["fps", "first", "realtime"]);
+    this.error = html("div", "error");
     this.element = html(
       "div",
       "lipforcing-panel meter",
       html("div", "line", this.count, this.time),
       html("div", "bar", this.bar),
       this.figures.element,
+      this.error,
     );
     this.#draw(0, texts().idle, "", {});
   }
@@ -37,15 +39,24 @@ export class Meter {
     this.#draw(done / total, say.frames(done, total), time, numbers);
   }
 
-  /** The run ended before its last frame. */
-  stop() {
+  /** The run ended before its last frame: cancelled, or with the error that `sentence` explains. */
+  stop(sentence = "") {
     const say = texts();
     if (this.count.textContent === say.loading) this.count.textContent = say.idle;
-    this.time.textContent = say.stopped;
+    this.time.textContent = sentence ? say.failed : say.stopped;
+    this.#explain(sentence);
+  }
+
+  /** Show a sentence in place of the figures, or the figures. */
+  #explain(sentence) {
+    this.error.textContent = this.error.title = sentence;
+    this.error.hidden = !sentence;
+    this.bar.parentElement.hidden = this.figures.element.hidden = !!sentence;
   }
 
   #draw(part, count, time, { fps, first_frame_seconds, realtime }) {
     const say = texts();
+    this.#explain("");
     this.bar.style.width = `${100 * part}%`;
     this.count.textContent = count;
     this.time.textContent = time;

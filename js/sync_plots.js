@@ -44,12 +44,21 @@ export class SyncPlots {
 
   constructor() {
     this.title = html("span");
+    this.error = html("div", "error");
     this.figures = new Figures(["confidence", "distance", "offset"]);
     this.byOffset = new Plot();
     this.byTime = new Plot();
     this.plots = html("div", "plots", this.byOffset.element, this.byTime.element);
-    this.element = html("div", "lipforcing-panel", html("div", "line", this.title), this.figures.element, this.plots);
+    this.element = html("div", "lipforcing-panel", html("div", "line", this.title), this.error, this.figures.element, this.plots);
     this.show({}, texts().unmeasured);
+  }
+
+  /** The run was cancelled, or ended with the error that `sentence` explains. */
+  stop(sentence = "") {
+    this.show({}, sentence ? texts().failed : texts().stopped);
+    this.figures.element.hidden = !!sentence;
+    this.error.textContent = this.error.title = sentence;
+    this.error.hidden = !sentence;
   }
 
   /**
@@ -58,6 +67,8 @@ export class SyncPlots {
    */
   show({ verdict, confidence, distance, offset, mean_distances, curve, seconds }, title) {
     const say = texts();
+    this.error.hidden = true;
+    this.figures.element.hidden = false;
     this.title.textContent = title ?? (verdict ? say.verdict(verdict) : say.inSync(offset));
     this.figures.set("confidence", confidence?.toFixed(2), "Sync-C ↑");
     this.figures.set("distance", distance?.toFixed(2), "Sync-D ↓");

@@ -53,6 +53,28 @@ SCORE = {
     },
     "5": {"class_type": "TrimAudioDuration", "inputs": {"audio": ["2", 1], "start_index": AHEAD / 25, "duration": 60}},
 }
+# A clip without sound in place of the speech, for both kinds of panels.
+NO_SOUND = {
+    "1": {"class_type": "LoadVideo", "inputs": {"file": "clip.mp4"}},
+    "2": {"class_type": "GetVideoComponents", "inputs": {"video": ["1", 0]}},
+    "3": {
+        "class_type": "LipForcingVideoToVideo",
+        "inputs": {"video": ["1", 0], "audio": ["2", 1], "seed": 1, "face": "full", "length": "audio"},
+    },
+    "4": {
+        "class_type": "SaveVideo",
+        "inputs": {"video": ["3", 0], "filename_prefix": "video/none", "format": "auto", "codec": "auto"},
+    },
+}
+NO_SOUND_SCORE = {
+    "1": NO_SOUND["1"],
+    "2": NO_SOUND["2"],
+    "3": SCORE["3"],
+    "4": {
+        "class_type": "LipForcingSyncScore",
+        "inputs": {"syncnet": ["3", 0], "video": ["1", 0], "audio": ["2", 1], "face": "full"},
+    },
+}
 LINES = f"""(() => {{
   const points = (line) => line.getAttribute("points").split(" ").map((point) => point.split(",").map(Number));
   return {{
@@ -230,6 +252,16 @@ def test_sync_curves_outlast_a_reload(page, renderer, scored, artifacts):
     reload(page)
     page.wait_for(f"{METER}?.querySelectorAll('polyline').length === 2", 30)
     assert page.evaluate(LINES) == scored[0]
+
+
+@pytest.mark.parametrize("prompt", [NO_SOUND, NO_SOUND_SCORE], ids=["meter", "curves"])
+def test_panel_shows_the_sentence_of_an_error(page, renderer, artifacts, prompt):
+    page.evaluate(f"app.loadApiJson({json.dumps(prompt)}, 'error')")
+    page.wait_for(f"!!{METER}?.offsetParent")
+    page.evaluate("app.queuePrompt(0, 1)")
+    page.wait_for(f"{METER}.innerText.includes('has no sound; connect a recording')", 60)
+    page.screenshot(artifacts / f"{renderer}_error_{'meter' if prompt is NO_SOUND else 'curves'}.png")
+    assert page.evaluate(f"{METER}.innerText").startswith("no frames yet\nerror" if prompt is NO_SOUND else "error")
 
 
 def test_help_page_opens(page, renderer, artifacts):

@@ -182,6 +182,7 @@ def test_wrong_wiring_is_explained_and_the_server_goes_on(server, finished, chan
     run = server.run(prompt)
     assert run.outcome == "error" and run.error["node_id"] == node, run.messages[-1]
     assert all(word in run.error["exception_message"] for word in words), run.error["exception_message"]
+    assert run.error["exception_type"] == "InputError"
     assert server.run(graph()).outcome == "success"
 
 
