@@ -9,7 +9,7 @@ import time
 import numpy as np
 import pytest
 
-from .media import read_media
+from .media import read_media, write_video
 from .server import PACK, RequestRefused
 from .tiny_version import tiny_version
 
@@ -119,6 +119,22 @@ def test_still_picture_lasts_as_long_as_the_speech(server):
     change = np.abs(frames - frames[:1]).mean(axis=(0, 3))
     height = change.shape[0]
     assert change[: height // 3].max() < 6 and change[height // 2 :].max() > 6
+
+
+def test_frames_in_memory_keep_the_rate_of_their_video(server):
+    """Workflow 4 with a video of another rate than the sample's."""
+    write_video(server.base / "input" / "fast.mp4", frames=90, fps=50)
+    prompt = shipped(4)
+    prompt[node_of(prompt, "LipForcingSample")] = {"class_type": "LoadVideo", "inputs": {"file": "fast.mp4"}}
+    prompt["speech"] = {"class_type": "LoadAudio", "inputs": {"audio": "speech.wav"}}
+    for node in prompt.values():
+        if "audio" in node["inputs"] and node is not prompt["speech"]:
+            node["inputs"]["audio"] = ["speech", 0]
+    run = server.run(prompt)
+    assert run.outcome == "success", run.error
+    result = read_media(server.saved_file(run, node_of(prompt, "SaveVideo")))
+    assert result.fps == 50 and len(result.frames) == 60
+    assert result.audio_seconds == pytest.approx(1.2, abs=0.06)
 
 
 def test_images_and_masks_have_the_frames_of_the_video(server):
