@@ -55,20 +55,18 @@ export class SyncPlots {
 
   /** The run was cancelled, or ended with the error that `sentence` explains. */
   stop(sentence = "") {
-    this.show({}, sentence ? texts().failed : texts().stopped);
-    this.figures.element.hidden = !!sentence;
-    this.error.textContent = this.error.title = sentence;
-    this.error.hidden = !sentence;
+    this.show({ problem: sentence }, sentence ? texts().failed : texts().stopped);
   }
 
   /**
-   * Show a report: `verdict` (why there are no figures, or null), `confidence`, `distance`, `offset` (frames of 40 ms,
+   * Show a report: `verdict` (why there are no figures, or null), `problem` (its sentence, if any), `confidence`, `distance`, `offset` (frames of 40 ms,
    * positive: audio ahead), `mean_distances` (31, at the offsets -15 ... 15), `curve` over `seconds`.
    */
-  show({ verdict, confidence, distance, offset, mean_distances, curve, seconds }, title) {
+  show({ verdict, problem, confidence, distance, offset, mean_distances, curve, seconds }, title) {
     const say = texts();
-    this.error.hidden = true;
-    this.figures.element.hidden = false;
+    this.error.textContent = this.error.title = problem ?? "";
+    this.error.hidden = !problem;
+    this.figures.element.hidden = !!problem;
     this.title.textContent = title ?? (verdict ? say.verdict(verdict) : say.inSync(offset));
     this.figures.set("confidence", confidence?.toFixed(2), "Sync-C ↑");
     this.figures.set("distance", distance?.toFixed(2), "Sync-D ↓");

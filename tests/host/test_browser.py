@@ -261,7 +261,7 @@ def test_panel_shows_the_sentence_of_an_error(page, renderer, artifacts, prompt)
     page.evaluate("app.queuePrompt(0, 1)")
     page.wait_for(f"{METER}.innerText.includes('has no sound; connect a recording')", 60)
     page.screenshot(artifacts / f"{renderer}_error_{'meter' if prompt is NO_SOUND else 'curves'}.png")
-    assert page.evaluate(f"{METER}.innerText").startswith("no frames yet\nerror" if prompt is NO_SOUND else "error")
+    assert page.evaluate(f"{METER}.innerText").startswith("no frames yet\nerror" if prompt is NO_SOUND else "unusable input")
 
 
 def test_help_page_opens(page, renderer, artifacts):

@@ -110,6 +110,33 @@ def test_scores_are_shown_and_saved(server):
         assert len(report["mean_distances"]) == 31 and len(report["curve"]) == len(report["seconds"]) > 20
 
 
+def test_what_is_scored_is_saved_even_if_it_cannot_be_scored(server):
+    """Workflow 3 with faces found by the pack's own detector, scored against a source without sound."""
+    prompt = shipped(3)
+    for kind in ("LipForcingFaceTrack", "LipForcingSyncScore"):
+        prompt[node_of(prompt, kind)]["inputs"]["face"] = "auto"
+    prompt["mute"] = {"class_type": "LoadVideo", "inputs": {"file": "clip.mp4"}}
+    prompt["nothing"] = {"class_type": "GetVideoComponents", "inputs": {"video": ["mute", 0]}}
+    score = node_of(prompt, "LipForcingSyncScore")
+    prompt[score]["inputs"]["audio"] = ["nothing", 1]
+    prompt[node_of(prompt, "LipForcingFaceTrack")]["inputs"]["first_seconds"] = 1.0
+    run = server.run(prompt)
+    assert run.outcome == "success", run.error
+    assert len(read_media(server.saved_file(run, node_of(prompt, "SaveVideo"))).frames) == 25
+    shown = next(data["output"]["lipforcing_sync"][0][0] for data in run.of("executed") if data["node"] == score)
+    assert shown["verdict"] == "unusable input" and "no sound" in shown["problem"]
+
+
+def test_a_missing_syncnet_leaves_only_the_score_out(server):
+    prompt = shipped(3)
+    prompt[node_of(prompt, "LipForcingFaceTrack")]["inputs"]["first_seconds"] = 1.0
+    prompt[node_of(prompt, "LipForcingSyncNetLoader")]["inputs"]["model_name"] = "syncnet_v2.model"
+    run = server.run(prompt)
+    assert run.outcome == "success", run.error
+    assert len(read_media(server.saved_file(run, node_of(prompt, "SaveVideo"))).frames) == 25
+    assert not [data for data in run.of("executed") if "lipforcing_sync" in data["output"]]
+
+
 def test_still_picture_lasts_as_long_as_the_speech(server):
     prompt = shipped(6)
     prompt[node_of(prompt, "LipForcingFaceTrack")]["inputs"]["first_seconds"] = 1.0
