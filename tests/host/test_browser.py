@@ -5,6 +5,7 @@ Screenshots are kept in the folder named by LIPFORCING_ARTIFACTS, else in pytest
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import re
@@ -261,7 +262,8 @@ def test_panel_shows_the_sentence_of_an_error(page, renderer, artifacts, prompt)
     page.evaluate("app.queuePrompt(0, 1)")
     page.wait_for(f"{METER}.innerText.includes('has no sound; connect a recording')", 60)
     page.screenshot(artifacts / f"{renderer}_error_{'meter' if prompt is NO_SOUND else 'curves'}.png")
-    assert page.evaluate(f"{METER}.innerText").startswith("no frames yet\nerror" if prompt is NO_SOUND else "unusable input")
+    begins = "no frames yet\nerror" if prompt is NO_SOUND else "unusable input"
+    assert page.evaluate(f"{METER}.innerText").startswith(begins)
 
 
 def test_help_page_opens(page, renderer, artifacts):
@@ -274,6 +276,44 @@ def test_help_page_opens(page, renderer, artifacts):
     page.wait_for("document.body.innerText.includes('Good to know')", 30)
     page.screenshot(artifacts / f"{renderer}_help.png")
     page.evaluate("app.canvas.deselectAll()")
+
+
+# What the nodes on the screen cover, as lists of left, top, right, bottom.
+AREAS = {
+    "classic": "app.rootGraph.nodes.map(({boundingRect: [x, y, w, h]}) => [x, y, x + w, y + h])",
+    "vue": "[...document.querySelectorAll('[data-node-id]')].map((node) => node.getBoundingClientRect())"
+    ".map(({left, top, right, bottom}) => [left, top, right, bottom])",
+}
+
+
+@pytest.mark.parametrize("number", [4, 6])
+def test_nodes_have_room_for_what_they_show(page, renderer, artifacts, number):
+    """No node grows over another when videos and pictures appear in it."""
+    path = next((PACK / "workflows").glob(f"{number}_*.json"))
+    workflow = json.loads(path.read_text(encoding="utf-8"))
+    sampler = next(node for node in workflow["nodes"] if node["type"] == "LipForcingCausalSampler")
+    sampler["widgets_values"][0] = SEEDS[renderer]
+    tracker = next(node for node in workflow["nodes"] if node["type"] == "LipForcingFaceTrack")
+    tracker["widgets_values"][-1] = 1.0  # seconds
+    load(page, json.dumps(workflow))
+    page.evaluate("""
+        window.ended = false;
+        comfyAPI.api.api.addEventListener("execution_success", () => { window.ended = true }, { once: true });
+        app.queuePrompt(0, 1);
+    """)
+    page.wait_for("ended", 180)
+    page.evaluate("new Promise((done) => setTimeout(done, 3000))")  # the video is loaded, the node takes its size
+    page.evaluate("app.extensionManager.command.execute('Comfy.Canvas.FitView')")
+    page.evaluate("new Promise((done) => setTimeout(done, 1500))")
+    page.screenshot(artifacts / f"{renderer}_room_{number}.png")
+    areas = page.evaluate(AREAS[renderer])
+    assert len(areas) == len(workflow["nodes"])
+    overlapping = [
+        (a, b)
+        for a, b in itertools.combinations(areas, 2)
+        if min(a[2], b[2]) - max(a[0], b[0]) > 1 and min(a[3], b[3]) - max(a[1], b[1]) > 1
+    ]
+    assert overlapping == []
 
 
 @pytest.mark.parametrize("number", [2, 3])
