@@ -5,6 +5,8 @@ and only when the host asks for the nodes: importing this file does nothing. The
 `nodes/`; `lipforcing` alone can be installed and used without ComfyUI.
 """
 
+WEB_DIRECTORY = "js"  # served at /extensions/<name of this folder>
+
 
 def comfy_entrypoint():
     """The pack as the extension object that ComfyUI asks for (V3 node API)."""

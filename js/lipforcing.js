@@ -2,7 +2,7 @@
  * Panels in the nodes: a meter on those that make frames, curves on the sync score.
  *
  * A panel is a class with `element`, `show(values)` and the static `output` (its key in the node's output), `height`,
- * `width` (least of a new node) and optionally `grows`. It is a DOM widget, which both renderers show, and is never
+ * `width` (least of a new node); `stop(sentence of an error)` and optionally `grows` and `start()`. It is a DOM widget, which both renderers show, and is never
  * saved: a workflow with and without it is the same. Nothing of the host is changed; values come as events of the
  * running prompt, from the front end's own store when workflows are switched, and from the server's record of jobs after
  * the page was reloaded.
@@ -64,10 +64,10 @@ app.registerExtension({
     document.head.append(style);
 
     api.addEventListener("lipforcing.progress", ({ detail }) => panelOf(detail.node)?.show(detail));
-    api.addEventListener("executing", ({ detail }) => panelOf(detail)?.reset?.());
+    api.addEventListener("executing", ({ detail }) => panelOf(detail)?.start?.());
     api.addEventListener("executed", ({ detail }) => showOutput(nodeOf(detail.display_node ?? detail.node), detail.output));
     for (const end of ["execution_interrupted", "execution_error"]) {
-      api.addEventListener(end, ({ detail }) => panelOf(detail.node_id)?.stop?.());
+      api.addEventListener(end, ({ detail }) => panelOf(detail.node_id)?.stop(detail.exception_message?.trim()));
     }
   },
 

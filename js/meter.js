@@ -14,36 +14,49 @@ export class Meter {
     this.time = html("span");
     this.bar = html("i");
     this.figures = new Figures(["fps", "first", "realtime"]);
+    this.error = html("div", "error");
     this.element = html(
       "div",
       "lipforcing-panel meter",
       html("div", "line", this.count, this.time),
       html("div", "bar", this.bar),
       this.figures.element,
+      this.error,
     );
-    this.reset();
+    this.#draw(0, texts().idle, "", {});
   }
 
-  /** Back to before the first frame. */
-  reset() {
-    this.#draw(0, texts().idle, "", {});
+  /** The node begins; until the first chunk is done it loads models, reads and encodes. */
+  start() {
+    this.#draw(0, texts().loading, "", {});
   }
 
   /** Show numbers as `FrameNumbers` has them. */
   show(numbers) {
-    const { done, total, fps, remaining_seconds } = numbers;
+    const { done, total, seconds, remaining_seconds: left } = numbers;
     const say = texts();
-    const time = done < total ? say.left(duration(remaining_seconds)) : say.took(duration(done / fps));
+    const time = done === total ? say.took(duration(seconds)) : left == null ? "" : say.left(duration(left));
     this.#draw(done / total, say.frames(done, total), time, numbers);
   }
 
-  /** The run ended before its last frame. */
-  stop() {
-    this.time.textContent = texts().stopped;
+  /** The run ended before its last frame: cancelled, or with the error that `sentence` explains. */
+  stop(sentence = "") {
+    const say = texts();
+    if (this.count.textContent === say.loading) this.count.textContent = say.idle;
+    this.time.textContent = sentence ? say.failed : say.stopped;
+    this.#explain(sentence);
+  }
+
+  /** Show a sentence in place of the figures, or the figures. */
+  #explain(sentence) {
+    this.error.textContent = this.error.title = sentence;
+    this.error.hidden = !sentence;
+    this.bar.parentElement.hidden = this.figures.element.hidden = !!sentence;
   }
 
   #draw(part, count, time, { fps, first_frame_seconds, realtime }) {
     const say = texts();
+    this.#explain("");
     this.bar.style.width = `${100 * part}%`;
     this.count.textContent = count;
     this.time.textContent = time;

@@ -44,20 +44,29 @@ export class SyncPlots {
 
   constructor() {
     this.title = html("span");
+    this.error = html("div", "error");
     this.figures = new Figures(["confidence", "distance", "offset"]);
     this.byOffset = new Plot();
     this.byTime = new Plot();
     this.plots = html("div", "plots", this.byOffset.element, this.byTime.element);
-    this.element = html("div", "lipforcing-panel", html("div", "line", this.title), this.figures.element, this.plots);
+    this.element = html("div", "lipforcing-panel", html("div", "line", this.title), this.error, this.figures.element, this.plots);
     this.show({}, texts().unmeasured);
   }
 
+  /** The run was cancelled, or ended with the error that `sentence` explains. */
+  stop(sentence = "") {
+    this.show({ problem: sentence }, sentence ? texts().failed : texts().stopped);
+  }
+
   /**
-   * Show a report: `verdict` (why there are no figures, or null), `confidence`, `distance`, `offset` (frames of 40 ms,
+   * Show a report: `verdict` (why there are no figures, or null), `problem` (its sentence, if any), `confidence`, `distance`, `offset` (frames of 40 ms,
    * positive: audio ahead), `mean_distances` (31, at the offsets -15 ... 15), `curve` over `seconds`.
    */
-  show({ verdict, confidence, distance, offset, mean_distances, curve, seconds }, title) {
+  show({ verdict, problem, confidence, distance, offset, mean_distances, curve, seconds }, title) {
     const say = texts();
+    this.error.textContent = this.error.title = problem ?? "";
+    this.error.hidden = !problem;
+    this.figures.element.hidden = !!problem;
     this.title.textContent = title ?? (verdict ? say.verdict(verdict) : say.inSync(offset));
     this.figures.set("confidence", confidence?.toFixed(2), "Sync-C ↑");
     this.figures.set("distance", distance?.toFixed(2), "Sync-D ↓");

@@ -6,9 +6,11 @@ const TEXTS = {
   en: {
     frames: (done, total) => `${done} / ${total} frames`,
     idle: "no frames yet",
+    loading: "loading …",
     left: (time) => `${time} left`,
     took: (time) => `took ${time}`,
     stopped: "stopped",
+    failed: "error",
     fps: "frames / s",
     first: "first frame",
     realtime: "real time",
@@ -22,9 +24,11 @@ const TEXTS = {
   zh: {
     frames: (done, total) => `${done} / ${total} 帧`,
     idle: "尚无画面",
+    loading: "正在加载…",
     left: (time) => `剩余 ${time}`,
     took: (time) => `用时 ${time}`,
     stopped: "已停止",
+    failed: "出错",
     fps: "帧/秒",
     first: "首帧时间",
     realtime: "实时倍率",
@@ -43,6 +47,7 @@ const VERDICTS_ZH = {
   "silent audio": "音频无声",
   "too few frames": "帧数太少",
   "offset at the edge of the search range": "偏移位于搜索范围边缘",
+  "unusable input": "输入无法评分",
 };
 
 /** The texts in the language the front end is set to, English where we have none. */

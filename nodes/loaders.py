@@ -7,18 +7,19 @@ from . import host, inputs, sockets
 from .node_api import io
 
 MODELS = "diffusion_models"
-STUDENT_FILE = "lipforcing_14b.pth"
 STUDENT_URL = "https://huggingface.co/JinhyukJang/lipforcing"
-BASE_FILE = "wan2.1_t2v_14B_bf16.safetensors"
 BASE_URL = "https://huggingface.co/Comfy-Org/Wan_2.1_ComfyUI_repackaged"
 ADAPTER_FILE = "omniavatar_ls_14b.pt"
 ADAPTER_URL = STUDENT_URL
 NO_ADAPTER = "none (merged file)"
 
 
-def choices(*canonical: str, category: str = MODELS) -> list[str]:
-    """Entries of a loader: the named ones first, whether they are there or not, then the host's model files."""
-    return [*canonical, *(name for name in host.model_names(category) if name not in canonical)]
+def choices(built_in: str, category: str = MODELS) -> list[str]:
+    """Entries of a loader: what needs no file, then the files that are there.
+
+    A file that is not there must not be listed: from its absence the front end sees that a workflow needs a download.
+    """
+    return [built_in, *host.model_names(category)]
 
 
 def model_file(name: str, url: str, category: str = MODELS, otherwise: str = sockets.TINY) -> str:
@@ -54,7 +55,7 @@ class LipForcingStudentLoader(io.ComfyNode):
             inputs=[
                 io.Combo.Input(
                     "model_name",
-                    options=choices(sockets.TINY, STUDENT_FILE),
+                    options=choices(sockets.TINY),
                     default=sockets.TINY,
                     tooltip=(
                         "File in models/diffusion_models: the released lipforcing_14b.pth (28 GB), one converted with "
@@ -93,7 +94,7 @@ class LipForcingTeacherLoader(io.ComfyNode):
             inputs=[
                 io.Combo.Input(
                     "model_name",
-                    options=choices(sockets.TINY, BASE_FILE),
+                    options=choices(sockets.TINY),
                     default=sockets.TINY,
                     tooltip=(
                         "File in models/diffusion_models: plain Wan 2.1 text to video, a teacher merged with "
@@ -102,7 +103,7 @@ class LipForcingTeacherLoader(io.ComfyNode):
                 ),
                 io.Combo.Input(
                     "adapter_name",
-                    options=choices(NO_ADAPTER, ADAPTER_FILE),
+                    options=choices(NO_ADAPTER),
                     default=NO_ADAPTER,
                     tooltip="The OmniAvatar-LS adapter for plain Wan 2.1, merged in float32 while loading.",
                 ),

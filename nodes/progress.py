@@ -6,6 +6,7 @@ import time
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
+from ..lipforcing.timeline import CHUNK_LATENTS, FPS, TEMPORAL_FACTOR
 from . import host
 
 if TYPE_CHECKING:
@@ -17,6 +18,9 @@ PREVIEW_SIDE = 512  # pixels of the live picture, either way
 
 # Pictures cost an encode and a message each; more than this is not seen better.
 PICTURES_PER_SECOND = 5
+
+CHUNK_SECONDS = CHUNK_LATENTS * TEMPORAL_FACTOR / FPS  # of video, that a chunk lasts
+NEWEST = 0.3  # weight of the newest chunk in the pace that the time left is estimated from
 
 # The event and the key in the node's `ui` output under which js/lipforcing.js looks for the numbers.
 EVENT = "lipforcing.progress"
@@ -36,17 +40,49 @@ def panel(key: str, values: dict) -> dict:
 class FrameNumbers:
     """How far a run is and how fast, as the meter shows it.
 
-    ``done`` of ``total`` frames are finished, ``fps`` per second of the time since the node began;
-    ``first_frame_seconds`` from then to the first one; ``realtime`` is seconds of video per second, None where the
-    video's rate is unknown; ``remaining_seconds`` at the same speed.
+    ``done`` of ``total`` frames are finished, ``seconds`` after the node began; ``first_frame_seconds`` passed until
+    the first one, with loading. ``fps`` is the mean speed since then and ``realtime`` the same in seconds of video per
+    second; ``remaining_seconds`` is an estimate from the last chunks. These three are None until the second chunk is
+    done.
     """
 
     done: int
     total: int
-    fps: float
+    seconds: float
     first_frame_seconds: float
+    fps: float | None
     realtime: float | None
-    remaining_seconds: float
+    remaining_seconds: float | None
+
+
+class Pace:
+    """Speed of a run that finishes its frames in bursts, a chunk at a time; the time up to the first does not count.
+
+    Args:
+        chunk: frames of a chunk, or about as many: over that many frames there is one wait.
+
+    Attributes:
+        mean: seconds per frame since the first one; None before the second chunk.
+        recent: exponential moving average over the chunks (`NEWEST`); None before the second chunk.
+    """
+
+    def __init__(self, chunk: float) -> None:
+        self._chunk = chunk
+        self._first: tuple[int, float] | None = None
+        self._last = (0, 0.0)
+        self.mean: float | None = None
+        self.recent: float | None = None
+
+    def push(self, done: int, seconds: float) -> None:
+        """So many frames are done after so many seconds."""
+        if self._first is None:
+            self._first = self._last = (done, seconds)
+        if done - self._last[0] < self._chunk:
+            return
+        newest = (seconds - self._last[1]) / (done - self._last[0])
+        self.recent = newest if self.recent is None else self.recent + NEWEST * (newest - self.recent)
+        self.mean = (seconds - self._first[1]) / (done - self._first[0])
+        self._last = (done, seconds)
 
 
 class FrameProgress:
@@ -57,20 +93,21 @@ class FrameProgress:
 
     Args:
         node_id: of the running node, to which the numbers are sent.
-        frame_rate: of the video that is made, frames per second, for the real-time factor.
+        frame_rate: of the video that is made, frames per second.
     """
 
-    def __init__(self, node_id: str, frame_rate: float | None = None):
+    def __init__(self, node_id: str, frame_rate: float):
         self._node_id = node_id
         self._frame_rate = frame_rate
         self._report = host.progress_bar()
-        self._began = time.monotonic()
+        self._began = time.perf_counter()
+        self._pace = Pace(CHUNK_SECONDS * frame_rate)
         self._first: float | None = None
         self._shown = 0.0
         self._numbers: FrameNumbers | None = None
 
     def __call__(self, done: int, total: int, picture: Picture) -> None:
-        now = time.monotonic()
+        now = time.perf_counter()
         self._numbers = self._measure(done, total, now - self._began)
         if 1 < done < total and now - self._shown < 1 / PICTURES_PER_SECOND:
             self._report(done, total, None)
@@ -88,9 +125,11 @@ class FrameProgress:
 
     def _measure(self, done: int, total: int, seconds: float) -> FrameNumbers:
         self._first = self._first or seconds
-        speed = done / seconds
-        realtime = speed / self._frame_rate if self._frame_rate else None
-        return FrameNumbers(done, total, speed, self._first, realtime, (total - done) / speed)
+        self._pace.push(done, seconds)
+        if self._pace.recent is None:
+            return FrameNumbers(done, total, seconds, self._first, None, None, None)
+        fps, left = 1 / self._pace.mean, (total - done) * self._pace.recent
+        return FrameNumbers(done, total, seconds, self._first, fps, fps / self._frame_rate, left)
 
 
 class StepProgress:

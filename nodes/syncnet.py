@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from ..lipforcing.errors import InputError
 from . import inputs, sockets
 from .loaders import choices, model_file
 from .node_api import io
@@ -14,7 +15,6 @@ from .tracked import open_reader
 from .values import audio_of
 
 FOLDER = "detection"
-SYNCNET_FILE = "syncnet_v2.model"
 SYNCNET_URL = "https://www.robots.ox.ac.uk/~vgg/software/lipsync/data/syncnet_v2.model"
 OUTPUT = "lipforcing_sync"  # key of the node's `ui` output that js/lipforcing.js draws
 
@@ -49,7 +49,7 @@ class LipForcingSyncNetLoader(io.ComfyNode):
             inputs=[
                 io.Combo.Input(
                     "model_name",
-                    options=choices(sockets.TINY, SYNCNET_FILE, category=FOLDER),
+                    options=choices(sockets.TINY, FOLDER),
                     default=sockets.TINY,
                     tooltip="File in models/detection: syncnet_v2.model, or the tiny one, which needs no file.",
                 ),
@@ -84,8 +84,8 @@ class LipForcingSyncScore(io.ComfyNode):
             category="lip forcing",
             description=(
                 "Measures how well the mouth follows the sound: Sync-C (LSE-C, higher is better), Sync-D (LSE-D, lower "
-                "is better) and the offset in frames. Where nothing can be said (silence, no face, too short) it says "
-                "so instead of a number."
+                "is better) and the offset in frames. Where nothing can be said (silence, no face, too short, an input "
+                "that cannot be used) it says so instead of a number and does not stop the run."
             ),
             search_aliases=["sync-c", "lse-c", "lse-d", "av offset", "lip sync error"],
             inputs=[
@@ -108,7 +108,7 @@ class LipForcingSyncScore(io.ComfyNode):
                 io.Float.Output("distance", tooltip="Sync-D (LSE-D); not a number (NaN) where there is a verdict."),
                 io.Int.Output("offset", tooltip="Frames of 40 ms by which the sound is ahead; 0 where unknown."),
                 io.Image.Output("plot", tooltip="Distance over offset, and confidence over time."),
-                io.String.Output("report", tooltip="Everything as JSON: verdict, figures of every face, curves."),
+                io.String.Output("report", tooltip="Everything as JSON: verdict, problem, figures of every face, curves."),
             ],
             is_output_node=True,
         )
@@ -116,6 +116,29 @@ class LipForcingSyncScore(io.ComfyNode):
     @classmethod
     def execute(cls, syncnet: LoadedSyncNet, video, audio, face: str, fps: float = 25.0) -> io.NodeOutput:
         from ..lipforcing.syncnet.plot import plot_report
+        from ..lipforcing.syncnet.report import SyncReport, Verdict
+        from ..lipforcing.syncnet.video import VideoScore
+
+        problem = None
+        try:
+            score = cls._score(syncnet, video, audio, face, fps)
+            report = score.report
+        except InputError as error:
+            # An error would end the run, and the host may not have saved yet what was to be scored.
+            score, report, problem = VideoScore(()), SyncReport.without_figures(Verdict.UNUSABLE), str(error)
+        nan = float("nan")
+        return io.NodeOutput(
+            nan if report.confidence is None else report.confidence,
+            nan if report.distance is None else report.distance,
+            report.offset or 0,
+            plot_report(report)[None].float() / 255,
+            json.dumps({**score.to_dict(), "verdict": report.verdict and report.verdict.value, "problem": problem}),
+            ui=panel(OUTPUT, {**widget_values(report), "problem": problem}),
+        )
+
+    @staticmethod
+    def _score(syncnet: LoadedSyncNet, video, audio, face: str, fps: float):
+        """The engine's `VideoScore` of a VIDEO or an IMAGE with `fps`."""
         from ..lipforcing.syncnet.video import clock_pictures, score_pictures
         from ..lipforcing.timeline import FPS
         from .host import patchers
@@ -131,17 +154,7 @@ class LipForcingSyncScore(io.ComfyNode):
                     progress.step()
                     yield picture
 
-            score = score_pictures(syncnet.network, pictures, waveform, face)
-        report = score.report
-        nan = float("nan")
-        return io.NodeOutput(
-            nan if report.confidence is None else report.confidence,
-            nan if report.distance is None else report.distance,
-            report.offset or 0,
-            plot_report(report)[None].float() / 255,
-            json.dumps(score.to_dict()),
-            ui=panel(OUTPUT, widget_values(report)),
-        )
+            return score_pictures(syncnet.network, pictures, waveform, face)
 
 
 def widget_values(report) -> dict:

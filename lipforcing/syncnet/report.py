@@ -27,6 +27,7 @@ class Verdict(str, Enum):
     SILENT = "silent audio"
     TOO_SHORT = "too few frames"
     EDGE = "offset at the edge of the search range"
+    UNUSABLE = "unusable input"
 
 
 @dataclass(frozen=True)

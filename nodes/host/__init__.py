@@ -12,6 +12,7 @@ import contextlib
 import inspect
 import io
 import os
+import re
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -99,6 +100,19 @@ def model_folder(category: str) -> str:
 
     folders = folder_paths.get_folder_paths(category)
     return next((folder for folder in folders if os.path.basename(folder) == category), folders[0])
+
+
+def serve_help_pages(pack: str, folder: str) -> None:
+    """Have the host serve `folder` where the front end looks for the help pages of the nodes in the folder `pack`.
+
+    That is `/extensions/<pack>/docs`, but of a name like `lip-forcing-1.2` or `lip-forcing@nightly` the front end takes
+    only what stands before the dot or the @. Whole names are left to `WEB_DIRECTORY`.
+    """
+    import nodes
+
+    asked = re.split("[.@]", pack)[0]
+    if asked != pack:
+        nodes.EXTENSION_WEB_DIRS[f"{asked}/docs"] = folder
 
 
 def blocked(message: str) -> Any:

@@ -232,6 +232,16 @@ def check_model_names(host, folder: Path) -> None:
     (place / "listed.safetensors").unlink()
 
 
+def check_serve_help_pages(host, folder: Path) -> None:
+    import nodes
+
+    before = dict(nodes.EXTENSION_WEB_DIRS)
+    for pack in ("whole-name", "of.version-1.2", "of@nightly"):
+        host.serve_help_pages(pack, pack)
+    added = {key: value for key, value in nodes.EXTENSION_WEB_DIRS.items() if before.get(key) != value}
+    assert added == {"of/docs": "of@nightly"}, added
+
+
 def check_blocked(host, folder: Path) -> None:
     assert host.blocked("turn it on").message == "turn it on"
 

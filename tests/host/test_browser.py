@@ -5,6 +5,7 @@ Screenshots are kept in the folder named by LIPFORCING_ARTIFACTS, else in pytest
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import re
@@ -52,6 +53,28 @@ SCORE = {
         "inputs": {"syncnet": ["3", 0], "video": ["1", 0], "audio": ["5", 0], "face": "full"},
     },
     "5": {"class_type": "TrimAudioDuration", "inputs": {"audio": ["2", 1], "start_index": AHEAD / 25, "duration": 60}},
+}
+# A clip without sound in place of the speech, for both kinds of panels.
+NO_SOUND = {
+    "1": {"class_type": "LoadVideo", "inputs": {"file": "clip.mp4"}},
+    "2": {"class_type": "GetVideoComponents", "inputs": {"video": ["1", 0]}},
+    "3": {
+        "class_type": "LipForcingVideoToVideo",
+        "inputs": {"video": ["1", 0], "audio": ["2", 1], "seed": 1, "face": "full", "length": "audio"},
+    },
+    "4": {
+        "class_type": "SaveVideo",
+        "inputs": {"video": ["3", 0], "filename_prefix": "video/none", "format": "auto", "codec": "auto"},
+    },
+}
+NO_SOUND_SCORE = {
+    "1": NO_SOUND["1"],
+    "2": NO_SOUND["2"],
+    "3": SCORE["3"],
+    "4": {
+        "class_type": "LipForcingSyncScore",
+        "inputs": {"syncnet": ["3", 0], "video": ["1", 0], "audio": ["2", 1], "face": "full"},
+    },
 }
 LINES = f"""(() => {{
   const points = (line) => line.getAttribute("points").split(" ").map((point) => point.split(",").map(Number));
@@ -146,6 +169,15 @@ def test_meter_moves_to_the_total(finished):
     assert total > 100 and frames_done(finished["last"]) == (total, total)
 
 
+def test_meter_says_loading_first_and_the_time_left_from_the_second_chunk_on(finished):
+    texts = finished["meter"]
+    first = next(n for n, text in enumerate(texts) if frames_done(text))
+    assert any(text.startswith("loading") for text in texts[:first])
+    assert not any("left" in text for text in texts if (frames_done(text) or (0, 0))[0] < 12)
+    assert any(" left" in text for text in texts)
+    assert "took" in finished["last"]
+
+
 def test_meter_shows_speed_and_first_frame(finished):
     fps, first, realtime = re.findall(r"^([\d.]+)(?: s|\u00d7|)$", finished["last"], re.MULTILINE)
     assert float(first) > 0
@@ -221,6 +253,89 @@ def test_sync_curves_outlast_a_reload(page, renderer, scored, artifacts):
     reload(page)
     page.wait_for(f"{METER}?.querySelectorAll('polyline').length === 2", 30)
     assert page.evaluate(LINES) == scored[0]
+
+
+@pytest.mark.parametrize("prompt", [NO_SOUND, NO_SOUND_SCORE], ids=["meter", "curves"])
+def test_panel_shows_the_sentence_of_an_error(page, renderer, artifacts, prompt):
+    page.evaluate(f"app.loadApiJson({json.dumps(prompt)}, 'error')")
+    page.wait_for(f"!!{METER}?.offsetParent")
+    page.evaluate("app.queuePrompt(0, 1)")
+    page.wait_for(f"{METER}.innerText.includes('has no sound; connect a recording')", 60)
+    page.screenshot(artifacts / f"{renderer}_error_{'meter' if prompt is NO_SOUND else 'curves'}.png")
+    begins = "no frames yet\nerror" if prompt is NO_SOUND else "unusable input"
+    assert page.evaluate(f"{METER}.innerText").startswith(begins)
+
+
+def test_help_page_opens(page, renderer, artifacts):
+    """As a user opens it, so at the address that the front end makes of the name of the pack's folder."""
+    load(page, json.dumps(WORKFLOW))
+    button = "document.querySelector('[data-testid=info-button]')"
+    page.evaluate(f"app.canvas.selectNode(app.rootGraph.getNodeById({NODE}))")
+    page.wait_for(f"!!{button}")
+    page.evaluate(f"{button}.click()")
+    page.wait_for("document.body.innerText.includes('Good to know')", 30)
+    page.screenshot(artifacts / f"{renderer}_help.png")
+    page.evaluate("app.canvas.deselectAll()")
+
+
+# What the nodes on the screen cover, as lists of left, top, right, bottom.
+AREAS = {
+    "classic": "app.rootGraph.nodes.map(({boundingRect: [x, y, w, h]}) => [x, y, x + w, y + h])",
+    "vue": "[...document.querySelectorAll('[data-node-id]')].map((node) => node.getBoundingClientRect())"
+    ".map(({left, top, right, bottom}) => [left, top, right, bottom])",
+}
+
+
+@pytest.mark.parametrize("number", [4, 6])
+def test_nodes_have_room_for_what_they_show(page, renderer, artifacts, number):
+    """No node grows over another when videos and pictures appear in it."""
+    path = next((PACK / "workflows").glob(f"{number}_*.json"))
+    workflow = json.loads(path.read_text(encoding="utf-8"))
+    sampler = next(node for node in workflow["nodes"] if node["type"] == "LipForcingCausalSampler")
+    sampler["widgets_values"][0] = SEEDS[renderer]
+    tracker = next(node for node in workflow["nodes"] if node["type"] == "LipForcingFaceTrack")
+    tracker["widgets_values"][-1] = 1.0  # seconds
+    load(page, json.dumps(workflow))
+    page.evaluate("""
+        window.ended = false;
+        comfyAPI.api.api.addEventListener("execution_success", () => { window.ended = true }, { once: true });
+        app.queuePrompt(0, 1);
+    """)
+    page.wait_for("ended", 180)
+    page.evaluate("new Promise((done) => setTimeout(done, 3000))")  # the video is loaded, the node takes its size
+    page.evaluate("app.extensionManager.command.execute('Comfy.Canvas.FitView')")
+    page.evaluate("new Promise((done) => setTimeout(done, 1500))")
+    page.screenshot(artifacts / f"{renderer}_room_{number}.png")
+    areas = page.evaluate(AREAS[renderer])
+    assert len(areas) == len(workflow["nodes"])
+    overlapping = [
+        (a, b)
+        for a, b in itertools.combinations(areas, 2)
+        if min(a[2], b[2]) - max(a[0], b[0]) > 1 and min(a[3], b[3]) - max(a[1], b[1]) > 1
+    ]
+    assert overlapping == []
+
+
+@pytest.mark.parametrize("number", [2, 3])
+def test_missing_files_are_reported(page, renderer, artifacts, number):
+    """Every node that names a file to download is marked, and the front end lists the files."""
+    path = next((PACK / "workflows").glob(f"{number}_*.json"))
+    workflow = json.loads(path.read_text(encoding="utf-8"))
+    wanted = {node["id"]: node["properties"].get("models", []) for node in workflow["nodes"]}
+    wanted = {id: models[0]["name"] for id, models in wanted.items() if models}
+    # The front end takes a file called .model for no model; it marks the value alone.
+    wanted = {id: name for id, name in wanted.items() if not name.endswith(".model")}
+    assert "lipforcing_14b.pth" in wanted.values() and len(wanted) >= 5
+    page.evaluate(f"app.loadGraphData({json.dumps(workflow)})")
+    marked = f"{list(wanted)}.every((id) => app.rootGraph.getNodeById(id)?.has_errors)"
+    page.wait_for(marked, 30)
+    details = "[...document.querySelectorAll('button')].find(({innerText}) => innerText === 'View details')"
+    page.wait_for(f"!!{details}", 30)
+    page.evaluate(f"{details}.click()")
+    page.wait_for("document.body.innerText.includes('Missing Models')", 30)
+    page.screenshot(artifacts / f"{renderer}_missing_{number}.png")
+    listed = page.evaluate("document.body.innerText").split("Missing Models")[1]
+    assert [name for name in wanted.values() if name not in listed] == []
 
 
 def test_console_shows_no_error_of_the_pack(page, finished):

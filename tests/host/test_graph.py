@@ -9,8 +9,8 @@ import time
 import numpy as np
 import pytest
 
-from .media import read_media
-from .server import PACK
+from .media import read_media, write_video
+from .server import PACK, RequestRefused
 from .tiny_version import tiny_version
 
 WORKFLOWS = sorted((PACK / "workflows" / "api").glob("*.json"))
@@ -110,6 +110,33 @@ def test_scores_are_shown_and_saved(server):
         assert len(report["mean_distances"]) == 31 and len(report["curve"]) == len(report["seconds"]) > 20
 
 
+def test_what_is_scored_is_saved_even_if_it_cannot_be_scored(server):
+    """Workflow 3 with faces found by the pack's own detector, scored against a source without sound."""
+    prompt = shipped(3)
+    for kind in ("LipForcingFaceTrack", "LipForcingSyncScore"):
+        prompt[node_of(prompt, kind)]["inputs"]["face"] = "auto"
+    prompt["mute"] = {"class_type": "LoadVideo", "inputs": {"file": "clip.mp4"}}
+    prompt["nothing"] = {"class_type": "GetVideoComponents", "inputs": {"video": ["mute", 0]}}
+    score = node_of(prompt, "LipForcingSyncScore")
+    prompt[score]["inputs"]["audio"] = ["nothing", 1]
+    prompt[node_of(prompt, "LipForcingFaceTrack")]["inputs"]["first_seconds"] = 1.0
+    run = server.run(prompt)
+    assert run.outcome == "success", run.error
+    assert len(read_media(server.saved_file(run, node_of(prompt, "SaveVideo"))).frames) == 25
+    shown = next(data["output"]["lipforcing_sync"][0][0] for data in run.of("executed") if data["node"] == score)
+    assert shown["verdict"] == "unusable input" and "no sound" in shown["problem"]
+
+
+def test_a_missing_syncnet_leaves_only_the_score_out(server):
+    prompt = shipped(3)
+    prompt[node_of(prompt, "LipForcingFaceTrack")]["inputs"]["first_seconds"] = 1.0
+    prompt[node_of(prompt, "LipForcingSyncNetLoader")]["inputs"]["model_name"] = "syncnet_v2.model"
+    run = server.run(prompt)
+    assert run.outcome == "success", run.error
+    assert len(read_media(server.saved_file(run, node_of(prompt, "SaveVideo"))).frames) == 25
+    assert not [data for data in run.of("executed") if "lipforcing_sync" in data["output"]]
+
+
 def test_still_picture_lasts_as_long_as_the_speech(server):
     prompt = shipped(6)
     prompt[node_of(prompt, "LipForcingFaceTrack")]["inputs"]["first_seconds"] = 1.0
@@ -119,6 +146,22 @@ def test_still_picture_lasts_as_long_as_the_speech(server):
     change = np.abs(frames - frames[:1]).mean(axis=(0, 3))
     height = change.shape[0]
     assert change[: height // 3].max() < 6 and change[height // 2 :].max() > 6
+
+
+def test_frames_in_memory_keep_the_rate_of_their_video(server):
+    """Workflow 4 with a video of another rate than the sample's."""
+    write_video(server.base / "input" / "fast.mp4", frames=90, fps=50)
+    prompt = shipped(4)
+    prompt[node_of(prompt, "LipForcingSample")] = {"class_type": "LoadVideo", "inputs": {"file": "fast.mp4"}}
+    prompt["speech"] = {"class_type": "LoadAudio", "inputs": {"audio": "speech.wav"}}
+    for node in prompt.values():
+        if "audio" in node["inputs"] and node is not prompt["speech"]:
+            node["inputs"]["audio"] = ["speech", 0]
+    run = server.run(prompt)
+    assert run.outcome == "success", run.error
+    result = read_media(server.saved_file(run, node_of(prompt, "SaveVideo")))
+    assert result.fps == 50 and len(result.frames) == 60
+    assert result.audio_seconds == pytest.approx(1.2, abs=0.06)
 
 
 def test_images_and_masks_have_the_frames_of_the_video(server):
@@ -144,7 +187,6 @@ def test_frames_that_are_not_made_are_explained(server):
 @pytest.mark.parametrize(
     ("change", "node", "words"),
     [
-        (lambda p: p["4"]["inputs"].update(model_name="lipforcing_14b.pth"), "4", ("lipforcing_14b.pth", "https://")),
         (
             lambda p: p["4"].update(
                 class_type="LipForcingTeacherLoader",
@@ -175,7 +217,7 @@ def test_frames_that_are_not_made_are_explained(server):
             ("faces", "track is longer"),
         ),
     ],
-    ids=["missing file", "teacher in the student's place", "bad schedule", "faces of another track"],
+    ids=["teacher in the student's place", "bad schedule", "faces of another track"],
 )
 def test_wrong_wiring_is_explained_and_the_server_goes_on(server, finished, change, node, words):
     prompt = graph()
@@ -183,7 +225,17 @@ def test_wrong_wiring_is_explained_and_the_server_goes_on(server, finished, chan
     run = server.run(prompt)
     assert run.outcome == "error" and run.error["node_id"] == node, run.messages[-1]
     assert all(word in run.error["exception_message"] for word in words), run.error["exception_message"]
+    assert run.error["exception_type"] == "InputError"
     assert server.run(graph()).outcome == "success"
+
+
+def test_a_file_that_is_not_there_is_refused_at_once(server):
+    prompt = graph()
+    prompt["4"]["inputs"].update(model_name="lipforcing_14b.pth")
+    with pytest.raises(RequestRefused) as refused:
+        server.queue(prompt, "tests")
+    error = refused.value.body["node_errors"]["4"]["errors"][0]
+    assert error["type"] == "value_not_in_list" and "lipforcing_14b.pth" in error["details"]
 
 
 def memory(server) -> float:

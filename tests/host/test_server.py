@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import json
 import subprocess
-import urllib.request
 
 import numpy as np
 import pytest
@@ -201,9 +200,19 @@ def test_a_face_is_found_without_any_file(server, finished):
     assert server.run(prompt_with("3", face="auto")).outcome == "success"
 
 
-def test_front_end_files_are_served(server):
-    with urllib.request.urlopen(f"http://127.0.0.1:{server.port}/extensions/lipforcing/docs/{NODE}.md") as page:
-        assert page.read().startswith(b"# ")
+def test_front_end_files_are_served_once(server):
+    files = [name for name in server.get("/extensions") if name.endswith("/lipforcing.js")]
+    assert files == [f"/extensions/{server.pack.name}/lipforcing.js"]
+    assert b"registerExtension" in server.request(files[0])
+
+
+@pytest.mark.parametrize("page", [f"{NODE}.md", f"{NODE}/zh.md"])
+def test_help_pages_are_where_the_front_end_looks(server, page):
+    """It takes the second dotted part of `python_module` for the folder, up to an @."""
+    module = server.get(f"/object_info/{NODE}")[NODE]["python_module"]
+    folder = module.split(".")[1].split("@")[0]
+    assert folder != server.pack.name
+    assert server.request(f"/extensions/{folder}/docs/{page}").startswith(b"# ")
 
 
 def test_log_has_no_complaint_about_the_pack(server, finished):

@@ -78,3 +78,11 @@ def test_no_texts_of_nodes_that_are_gone():
         texts = json.loads((PACK / "locales" / language / "nodeDefs.json").read_text(encoding="utf-8"))
         assert set(texts) == set(INFO)
     assert {page.stem for page in (PACK / "js" / "docs").glob("*.md")} == set(INFO)
+
+
+@pytest.mark.parametrize("loader", ["StudentLoader", "TeacherLoader", "SyncNetLoader"])
+def test_loaders_list_no_file_that_is_not_there(loader):
+    """From what a loader lists the front end sees that a workflow's file is missing; the stand-in has no files."""
+    listed = {key: options["options"] for key, (_, options) in inputs_of(INFO[f"LipForcing{loader}"]).items()}
+    assert listed.pop("model_name") == ["tiny (built in)"]
+    assert listed.pop("adapter_name", ["none (merged file)"]) == ["none (merged file)"]

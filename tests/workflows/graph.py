@@ -81,11 +81,12 @@ def problems(workflow: dict, info: dict) -> list[str]:
 
 def _node_problems(node: dict, info: dict):
     inputs = inputs_of(info)
+    downloads = [model["name"] for model in node.get("properties", {}).get("models", [])]
     slots, values = slots_of(info), node.get("widgets_values", [])
     if len(slots) != len(values):
         yield f"{len(values)} widget values for the widgets {slots}"
     for slot, value in zip(slots, values):
-        if not slot.startswith("+"):
+        if not slot.startswith("+") and value not in downloads:
             problem = value_problem(*inputs[slot], value)
             if problem:
                 yield f"{slot}: {problem}"
