@@ -108,7 +108,7 @@ class LipForcingSyncScore(io.ComfyNode):
                 io.Float.Output("distance", tooltip="Sync-D (LSE-D); not a number (NaN) where there is a verdict."),
                 io.Int.Output("offset", tooltip="Frames of 40 ms by which the sound is ahead; 0 where unknown."),
                 io.Image.Output("plot", tooltip="Distance over offset, and confidence over time."),
-                io.String.Output("report", tooltip="Everything as JSON: verdict, problem, figures of every face, curves."),
+                io.String.Output("report", tooltip="All as JSON: verdict, problem, figures of every face, curves."),
             ],
             is_output_node=True,
         )

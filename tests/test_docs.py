@@ -11,7 +11,7 @@ import pytest
 from lipforcing.cli import build_parser
 
 ROOT = Path(__file__).parent.parent
-ROOMS = ("lipforcing", "nodes", "tests", "benchmarks", "tools", "examples")
+ROOMS = ("lipforcing", "nodes", "tests", "benchmarks", "tools", "docs")
 CODE = [path for room in ROOMS for path in sorted((ROOT / room).rglob("*.py"))]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
@@ -51,7 +51,7 @@ def test_links_lead_somewhere(page):
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
 def test_named_files_exist(page):
     """Paths in backticks that begin with a folder of the repository."""
-    folders = r"`((?:lipforcing|nodes|js|tests|benchmarks|docs|examples|workflows)/[\w./-]*)`"
+    folders = r"`((?:lipforcing|nodes|js|tests|benchmarks|docs|workflows)/[\w./-]*)`"
     for path in re.findall(folders, page.read_text(encoding="utf-8")):
         assert (ROOT / path).exists(), f"{page.name}: {path}"
 

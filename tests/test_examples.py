@@ -1,4 +1,4 @@
-"""The programs in examples/ do what they say."""
+"""The programs in docs/examples/ do what they say."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_live_speech_breaks_off_and_goes_on(tmp_path):
             tone = np.sin(2 * np.pi * hertz * np.arange(round(16_000 * seconds)) / 16_000)
             file.writeframes((tone * 9000).astype("<i2").tobytes())
     clip, options = str(SAMPLES / "ada.mp4"), ["--after", "0", "--face", "full", "--no-pace"]
-    command = [sys.executable, str(ROOT / "examples" / "live_speech.py"), clip, "--say", *names, *options]
+    command = [sys.executable, str(ROOT / "docs" / "examples" / "live_speech.py"), clip, "--say", *names, *options]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, capture_output=True, timeout=120, check=True, env=environment)
     assert b"interrupted at" in done.stderr and b"1 interruptions" in done.stderr, done.stderr.decode()

@@ -1,8 +1,8 @@
 """Drive ``lipforcing live`` from a program: say something, break it off, say something else.
 
-    python examples/live_speech.py clip.mp4 | ffplay -
-    python examples/live_speech.py clip.mp4 --say "What I begin with." "What I say instead." > talk.ts
-    python examples/live_speech.py clip.mp4 --say first.wav second.wav --after 2 --face center > talk.ts
+    python docs/examples/live_speech.py clip.mp4 | ffplay -
+    python docs/examples/live_speech.py clip.mp4 --say "What I begin with." "What I say instead." > talk.ts
+    python docs/examples/live_speech.py clip.mp4 --say first.wav second.wav --after 2 --face center > talk.ts
 
 What is said is text, which espeak-ng speaks, or a WAV file; without espeak-ng the default is two recordings that come
 with the package. Other options go to ``lipforcing live``. Nothing but the standard library is used here: any
