@@ -266,7 +266,7 @@ def test_no_offset_is_named_where_the_sound_does_not_fit(page, renderer, artifac
     shown = page.evaluate(LINES)
     title, confidence, *_ = lines = shown["text"].splitlines()
     assert title == "no clear sync" and 0 < float(confidence) < 1
-    assert lines[lines.index("offset, frames") - 1] == "–" and shown["dot"] is None
+    assert lines[lines.index("offset, frames") - 1] == "\u2013" and "dot" not in shown
 
 
 @pytest.mark.parametrize("prompt", [NO_SOUND, NO_SOUND_SCORE], ids=["meter", "curves"])
