@@ -47,6 +47,7 @@ const VERDICTS_ZH = {
   "silent audio": "音频无声",
   "too few frames": "帧数太少",
   "offset at the edge of the search range": "偏移位于搜索范围边缘",
+  "no clear sync": "没有明确的同步",
   "unusable input": "输入无法评分",
 };
 

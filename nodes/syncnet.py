@@ -104,11 +104,11 @@ class LipForcingSyncScore(io.ComfyNode):
                 inputs.fps(optional=True),
             ],
             outputs=[
-                io.Float.Output("confidence", tooltip="Sync-C (LSE-C); not a number (NaN) where there is a verdict."),
-                io.Float.Output("distance", tooltip="Sync-D (LSE-D); not a number (NaN) where there is a verdict."),
+                io.Float.Output("confidence", tooltip="Sync-C (LSE-C); not a number (NaN) where nothing can be said."),
+                io.Float.Output("distance", tooltip="Sync-D (LSE-D); not a number (NaN) where nothing can be said."),
                 io.Int.Output("offset", tooltip="Frames of 40 ms by which the sound is ahead; 0 where unknown."),
                 io.Image.Output("plot", tooltip="Distance over offset, and confidence over time."),
-                io.String.Output("report", tooltip="All as JSON: verdict, problem, figures of every face, curves."),
+                io.String.Output("report", tooltip="Everything as JSON: verdict, problem, every face, curves."),
             ],
             is_output_node=True,
         )

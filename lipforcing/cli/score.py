@@ -98,11 +98,14 @@ def _lines(number: int, face) -> list[str]:
     where = "" if face.box is None else " around {:.0f},{:.0f} to {:.0f},{:.0f}".format(*face.box)
     lines = [f"face {number}: {face.first / FPS:.2f} s to {(face.first + face.frames) / FPS:.2f} s{where}"]
     report = face.report
-    if report.verdict is not None:
+    if report.confidence is None:
         return [*lines, f"  no figures: {report.verdict.value}"]
+    if report.verdict is not None:
+        lines.append(f"  {report.verdict.value}: the sound does not fit the mouth at any offset")
     lines.append(f"  {'':26s}Sync-C   Sync-D   offset (frames of 40 ms, positive: sound ahead)")
     for name, figures in (("zero-padded, as published", report.padded), ("overlap only", report.overlap)):
-        lines.append(f"  {name:26s}{figures.confidence:6.2f}   {figures.distance:6.2f}   {signed(figures.offset):>6s}")
+        offset = signed(figures.offset) if report.verdict is None else "none"
+        lines.append(f"  {name:26s}{figures.confidence:6.2f}   {figures.distance:6.2f}   {offset:>6s}")
     means = report.per_second[:, 0].tolist()
     lines.append("  confidence by the second  " + " ".join(f"{value:.1f}" for value in means[:60]))
     if len(means) > 60:

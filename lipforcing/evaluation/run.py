@@ -228,10 +228,10 @@ def _scored(frames: Iterator[Shown], scorers: dict[str, FaceScorer | None]) -> I
 
 
 def _sync_values(report: SyncReport, suffix: str, name: str, problems: list[str]) -> dict[str, float]:
-    """Sync figures of a clip; an offset at the edge counts: to leave out the worst clips would flatter a system."""
+    """Sync figures of a clip; the worst count, at the edge or unclear: to leave them out would flatter a system."""
     if report.verdict is Verdict.EDGE:
         problems.append(f"{name}: {report.verdict.value}; the figures count as the field counts them")
-    elif report.verdict is not None:
+    elif report.confidence is None:
         problems.append(f"{name}: no sync figures: {report.verdict.value}")
         return {}
     padded = report.padded

@@ -26,6 +26,8 @@ class SyncNetConfig:
         audio_channels: the same for the audio network.
         embedding: length of the embeddings.
         aligned: whether it was trained on the pipeline's aligned face crop, not on the square around the face.
+        clear: the least Sync-C of clear sync over a single window; over N it is this by the root of N. None where
+            nobody has measured it.
     """
 
     image_size: int
@@ -33,6 +35,7 @@ class SyncNetConfig:
     audio_channels: tuple[int, int, int, int, int, int]
     embedding: int
     aligned: bool = False
+    clear: float | None = None
 
     @classmethod
     def v2(cls) -> SyncNetConfig:
@@ -41,8 +44,8 @@ class SyncNetConfig:
 
     @classmethod
     def tiny(cls) -> SyncNetConfig:
-        """The one of the tiny model family: 0.5 M parameters, 96 px."""
-        return cls(96, (24, 48, 64, 64, 64, 128), (16, 32, 64, 64, 64, 128), 128, aligned=True)
+        """The one of the tiny model family: 0.5 M parameters, 96 px; ``clear`` by benchmarks/sync_threshold.py."""
+        return cls(96, (24, 48, 64, 64, 64, 128), (16, 32, 64, 64, 64, 128), 128, aligned=True, clear=7.0)
 
 
 class SyncNet(nn.Module):

@@ -10,7 +10,7 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 
 from ..timeline import FPS
-from .report import MAX_SHIFT, SyncReport
+from .report import MAX_SHIFT, SyncReport, Verdict
 
 OVERSAMPLING = 2  # everything is drawn larger and averaged down, which smooths lines
 PAPER, INK, GRID, FAINT = (255, 255, 255), (40, 44, 52), (225, 228, 233), (120, 126, 136)
@@ -53,14 +53,10 @@ def plot_report(report: SyncReport, width: int = 1000, height: int = 420, title:
 def headline(report: SyncReport, title: str = "") -> str:
     """The report in one line."""
     parts = [title] if title else []
-    if report.verdict is not None:
-        parts.append(f"no figures: {report.verdict.value}")
-    else:
-        parts += [
-            f"Sync-C {report.confidence:.2f}",
-            f"Sync-D {report.distance:.2f}",
-            f"offset {signed(report.offset)} frames",
-        ]
+    if report.confidence is None:
+        return "   ".join([*parts, f"no figures: {report.verdict.value}"])
+    parts += [f"Sync-C {report.confidence:.2f}", f"Sync-D {report.distance:.2f}"]
+    parts.append(f"offset {signed(report.offset)} frames" if report.verdict is None else report.verdict.value)
     return "   ".join(parts)
 
 
@@ -149,7 +145,8 @@ def _draw_distances(axes: _Axes, report: SyncReport) -> None:
         return
     for distances, colour, _ in shown:
         axes.curve(OFFSETS, distances, colour, 2)
-    axes.dot(report.padded.offset, report.padded.distance, ORANGE, 4)
+    if report.verdict is not Verdict.UNCLEAR:
+        axes.dot(report.padded.offset, report.padded.distance, ORANGE, 4)
     for row, (_, colour, name) in enumerate(reversed(shown)):
         axes.note(row, name, colour)
 

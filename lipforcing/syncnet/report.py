@@ -27,6 +27,7 @@ class Verdict(str, Enum):
     SILENT = "silent audio"
     TOO_SHORT = "too few frames"
     EDGE = "offset at the edge of the search range"
+    UNCLEAR = "no clear sync"
     UNUSABLE = "unusable input"
 
 
@@ -62,8 +63,9 @@ class SyncFigures:
 class SyncReport:
     """How well a face follows a recording.
 
-    ``confidence``, ``distance`` and ``offset`` are None where there is a verdict instead; ``padded`` and
-    ``overlap`` always hold what the formulas give, for statistics over many clips.
+    ``confidence``, ``distance`` and ``offset`` are None where there is a verdict instead; of an unclear clip only the
+    ``offset`` is, as its low confidence is the finding. ``padded`` and ``overlap`` always hold what the formulas give,
+    for statistics over many clips.
 
     Attributes:
         windows: number N of five-frame windows compared.
@@ -92,12 +94,12 @@ class SyncReport:
     @property
     def confidence(self) -> float | None:
         """Sync-C (LSE-C)."""
-        return self.padded.confidence if self.verdict is None else None
+        return self.padded.confidence if self.verdict in (None, Verdict.UNCLEAR) else None
 
     @property
     def distance(self) -> float | None:
         """Sync-D (LSE-D)."""
-        return self.padded.distance if self.verdict is None else None
+        return self.padded.distance if self.verdict in (None, Verdict.UNCLEAR) else None
 
     @property
     def offset(self) -> int | None:
@@ -112,7 +114,7 @@ class SyncReport:
     def to_dict(self) -> dict:
         """Plain values for JSON, under keys that stay.
 
-        ``verdict`` (text or None), ``confidence``, ``distance``, ``offset`` (None where there is a verdict),
+        ``verdict`` (text or None), ``confidence``, ``distance``, ``offset`` (None where there is a verdict, see above),
         ``windows``, ``padded`` and ``overlap`` (see ``SyncFigures.to_dict``, or None), ``curve`` (a list; value i lies
         at (i + 2.5) / 25 s) and ``per_second`` (a list of ``second``, ``confidence``, ``own_confidence``,
         ``own_offset``).
@@ -133,8 +135,11 @@ class SyncReport:
         }
 
 
-def report(rows: torch.Tensor, pcm: torch.Tensor) -> SyncReport:
-    """Sum up the distances [N, 31] of all windows and the recording int16 [samples] they come from."""
+def report(rows: torch.Tensor, pcm: torch.Tensor, clear: float | None = None) -> SyncReport:
+    """Sum up the distances [N, 31] of all windows and the recording int16 [samples] they come from.
+
+    ``clear``: see ``SyncNetConfig``. The mean of N windows of sound that does not fit spreads as the root of 1 / N.
+    """
     windows = len(rows)
     if windows == 0:
         return SyncReport.without_figures(Verdict.TOO_SHORT)
@@ -146,6 +151,8 @@ def report(rows: torch.Tensor, pcm: torch.Tensor) -> SyncReport:
         verdict = Verdict.TOO_SHORT
     elif _silent(pcm[: (windows + WINDOW_FRAMES) * SAMPLES_PER_FRAME]):
         verdict = Verdict.SILENT
+    elif clear is not None and padded.confidence < clear / windows**0.5:
+        verdict = Verdict.UNCLEAR
     elif abs(padded.offset) == MAX_SHIFT:
         verdict = Verdict.EDGE
     return SyncReport(windows, verdict, padded, overlap, _median_filter(curve), _per_second(rows, curve))

@@ -55,6 +55,7 @@ class Scorer:
         self._pcm = to_pcm16(waveform.cpu())
         audio = AudioTrack(model, self._pcm)
         self._lips = LipTrack(model)
+        self._clear = model.config.clear
         self._distances = Distances(audio.embeddings, audio.windows)
         self._rows: list[torch.Tensor] = []
 
@@ -72,7 +73,7 @@ class Scorer:
     def report(self) -> SyncReport:
         """Close the clip and sum up."""
         self._keep(self._distances.close())
-        return report(torch.cat(self._rows), self._pcm)
+        return report(torch.cat(self._rows), self._pcm, self._clear)
 
     def _keep(self, rows: torch.Tensor) -> None:
         self._rows.append(rows.float().cpu())

@@ -40,6 +40,10 @@ def test_own_sound_is_in_sync_and_other_sound_is_not(capsys):
     assert main(["score", CLIP, "--audio", SPEECH, "--face", "full", "--json"]) == 0
     other = json.loads(capsys.readouterr().out)
     assert own["confidence"] > 1.5 > other["confidence"] + 0.3 and own["distance"] < other["distance"] - 1
+    assert other["verdict"] == "no clear sync" and other["offset"] is None
+    assert main(["score", CLIP, "--audio", SPEECH, "--face", "full"]) == 0
+    printed = capsys.readouterr().out
+    assert "no clear sync" in printed and f"{other['confidence']:.2f}" in printed
 
 
 def test_text_and_plot(tmp_path, capsys):

@@ -14,7 +14,7 @@ from lipforcing.evaluation import METRICS, Options, evaluate
 from lipforcing.evaluation.run import _sync_values
 from lipforcing.faces.landmarks import Face
 from lipforcing.media import VideoWriter
-from lipforcing.syncnet import SyncNet, SyncNetConfig
+from lipforcing.syncnet import SyncNet, SyncNetConfig, Verdict
 from lipforcing.syncnet.report import report
 
 from .clips import clip
@@ -97,6 +97,13 @@ def test_an_offset_at_the_edge_counts_and_is_told():
     assert values["sync_c"] == 5 and values["offset"] == 15 and "edge" in problems[0]
     silent = report(rows, torch.zeros(70 * 640, dtype=torch.int16))
     assert _sync_values(silent, "", "x", problems) == {} and "silent" in problems[1]
+
+
+def test_unclear_sync_counts():
+    rows = torch.full((60, 31), 9.0)
+    rows[:, 0] = 8.9
+    unclear = report(rows, torch.arange(70 * 640).remainder(7).mul(1000).to(torch.int16), clear=7.0)
+    assert unclear.verdict is Verdict.UNCLEAR and _sync_values(unclear, "", "x", [])["sync_c"] < 0.2
 
 
 class Corner:

@@ -54,6 +54,8 @@ SCORE = {
     },
     "5": {"class_type": "TrimAudioDuration", "inputs": {"audio": ["2", 1], "start_index": AHEAD / 25, "duration": 60}},
 }
+# The bundled clip against a speech that it was not drawn for.
+UNCLEAR = {**SCORE, "4": {**SCORE["4"], "inputs": {**SCORE["4"]["inputs"], "audio": ["1", 1]}}}
 # A clip without sound in place of the speech, for both kinds of panels.
 NO_SOUND = {
     "1": {"class_type": "LoadVideo", "inputs": {"file": "clip.mp4"}},
@@ -253,6 +255,18 @@ def test_sync_curves_outlast_a_reload(page, renderer, scored, artifacts):
     reload(page)
     page.wait_for(f"{METER}?.querySelectorAll('polyline').length === 2", 30)
     assert page.evaluate(LINES) == scored[0]
+
+
+def test_no_offset_is_named_where_the_sound_does_not_fit(page, renderer, artifacts):
+    page.evaluate(f"app.loadApiJson({json.dumps(UNCLEAR)}, 'unclear')")
+    load(page, "{...app.rootGraph.serialize(), id: crypto.randomUUID()}")
+    page.evaluate("app.queuePrompt(0, 1)")
+    page.wait_for(f"{METER}.querySelectorAll('polyline').length === 2", 120)
+    page.screenshot(artifacts / f"{renderer}_unclear.png")
+    shown = page.evaluate(LINES)
+    title, confidence, *_ = lines = shown["text"].splitlines()
+    assert title == "no clear sync" and 0 < float(confidence) < 1
+    assert lines[lines.index("offset, frames") - 1] == "\u2013" and "dot" not in shown
 
 
 @pytest.mark.parametrize("prompt", [NO_SOUND, NO_SOUND_SCORE], ids=["meter", "curves"])

@@ -1,5 +1,6 @@
 """The picture of a report: what it shows lies where it should."""
 
+import re
 import subprocess
 import sys
 from itertools import pairwise
@@ -20,6 +21,12 @@ def example(offset: int, windows: int = 60) -> SyncReport:
     return report(rows, LOUD)
 
 
+def unclear() -> SyncReport:
+    rows = torch.full((60, 31), 9.0)
+    rows[:, 15] = 8.5
+    return report(rows, LOUD, clear=7.0)
+
+
 def column_of_the_mark(picture: torch.Tensor) -> float:
     """Mean x of the pixels in the colour of the offset's mark."""
     marked = (picture.int() - torch.tensor(ORANGE)).abs().amax(-1) < 20
@@ -31,6 +38,11 @@ def column_of_the_mark(picture: torch.Tensor) -> float:
 def test_the_offset_found_is_marked_in_its_place(width, height):
     columns = [column_of_the_mark(plot_report(example(offset), width, height)) for offset in (-10, 0, 10)]
     assert columns[1] - columns[0] == pytest.approx(columns[2] - columns[1], abs=1) and columns[0] < columns[1]
+
+
+def test_no_offset_is_marked_where_sync_is_unclear():
+    picture = plot_report(unclear(), 1000, 420)
+    assert not ((picture.int() - torch.tensor(ORANGE)).abs().amax(-1) < 20)[:, :450].any()
 
 
 def test_picture():
@@ -45,6 +57,7 @@ def test_the_verdict_stands_where_figures_would():
     assert headline(example(2)).split() == ["Sync-C", "5.00", "Sync-D", "4.00", "offset", "+2", "frames"]
     assert headline(example(15)) == "no figures: offset at the edge of the search range"
     assert headline(SyncReport.without_figures(Verdict.NO_FACE), "a.mp4") == "a.mp4   no figures: no face"
+    assert re.fullmatch(r"Sync-C 0\.\d\d   Sync-D \d+\.\d\d   no clear sync", headline(unclear()))
 
 
 @pytest.mark.parametrize("windows", [1, 9, 16, 500])

@@ -36,6 +36,19 @@ def test_edge_of_the_search_range_gets_a_verdict():
     assert result.verdict is Verdict.EDGE and result.offset is None and result.padded.offset == 15
 
 
+def test_sound_that_fits_nowhere_has_no_offset():
+    """The bar for the confidence falls as the root of the number of windows."""
+    world = torch.randn(600, 6, generator=torch.Generator().manual_seed(3))
+    lips, right, wrong = world[20:120], world[18:118], world[300:400]
+    assert report(rows_of(lips, right), LOUD, clear=7.0).offset == -2
+    unclear = report(rows_of(lips, wrong), LOUD, clear=7.0)
+    assert unclear.verdict is Verdict.UNCLEAR and unclear.offset is None
+    assert unclear.confidence == unclear.padded.confidence < 0.7 and unclear.distance == unclear.padded.distance
+    assert report(rows_of(lips, wrong), LOUD).verdict is not Verdict.UNCLEAR
+    just = report(rows_of(lips, wrong), LOUD, clear=10 * unclear.confidence - 1e-4)
+    assert just.verdict is not Verdict.UNCLEAR
+
+
 def test_seconds_have_figures_of_their_own():
     """Half-way through, the sound starts to run ahead."""
     world = torch.randn(120, 6, generator=torch.Generator().manual_seed(3))
