@@ -149,7 +149,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=10)
     parser.add_argument("--video", type=Path, default=SAMPLES / "ada.mp4")
-    parser.add_argument("--keep", type=Path, default=Path(tempfile.gettempdir()) / "live.ts", help="where the stream is kept")
+    parser.add_argument(
+        "--keep", type=Path, default=Path(tempfile.gettempdir()) / "live.ts", help="where the stream is kept"
+    )
     parser.add_argument("options", nargs="*", help="further options of lipforcing live, after --")
     arguments = parser.parse_args()
     print(f"{hardware()}; {' '.join(arguments.options)}", flush=True)
