@@ -52,8 +52,8 @@ return self.audio_proj(features)
 return self.audio_proj(features.roll(1, 1))
 
 audio shifted by one video frame, voice | stream/voice.py | stream/test_stages.py stream/test_voice.py
-* FPS + (TEMPORAL_FACTOR - 1) / 2
-* FPS + (TEMPORAL_FACTOR + 1) / 2
+* FPS + MIDDLE, 0)
+* FPS + MIDDLE + 1, 0)
 
 sines before cosines in the timestep embedding | models/timestep.py | network
 (angles.cos(), angles.sin())
