@@ -12,6 +12,7 @@ def tiny_version(prompt: dict) -> dict:
     """The API-format workflow `prompt`, runnable anywhere."""
     prompt = copy.deepcopy(prompt)
     classes = {key: node["class_type"] for key, node in prompt.items()}
+    alone = "LipForcingSpeaker" not in classes.values()  # a face crop has no room for two
     sample = next((key for key, name in classes.items() if name == "LoadVideo"), None)
     for key, name in classes.items():
         node = prompt[key]
@@ -22,7 +23,7 @@ def tiny_version(prompt: dict) -> dict:
             node.update(class_type="LipForcingTinyVAE", inputs={})
         elif name in ("LipForcingStudentLoader", "LipForcingTeacherLoader", "LipForcingSyncNetLoader"):
             inputs["model_name"] = TINY
-        elif "face" in inputs:
+        elif "face" in inputs and alone:
             inputs["face"] = "full"
         for target, value in list(inputs.items()):
             if isinstance(value, list) and classes[value[0]] in GONE:
