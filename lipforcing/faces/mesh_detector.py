@@ -27,8 +27,7 @@ class MeshDetector:
     """A :class:`~.landmarks.LandmarkDetector` for which nothing has to be downloaded.
 
     A face is what a detector finds *and* the mesh recognises (``face_mesh.MIN_PRESENCE``). A face that is known from
-    the picture before is followed by the mesh alone, which goes on where the detectors would give up: in profile, in
-    the dark, behind a hand.
+    the picture before is followed by the mesh alone, whatever the detectors' scores.
 
     Args:
         device: where the networks run, by default torch's default device.
