@@ -23,6 +23,8 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from lipforcing.drawn.faces import Identity, render, sample_head
+from lipforcing.drawn.speech import utterance
 from lipforcing.faces.follow import FixedFollower
 from lipforcing.media import Frame, ImagePicture
 from lipforcing.session import LipSyncSession
@@ -30,8 +32,6 @@ from lipforcing.stream.family import Family
 from lipforcing.stream.voice import Voice
 from lipforcing.timeline import FPS, SAMPLE_RATE
 from lipforcing.tiny import family
-from lipforcing.tiny.faces import Identity, render, sample_head
-from lipforcing.tiny.speech import utterance
 
 from .common import hardware, table
 

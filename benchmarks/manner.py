@@ -21,10 +21,10 @@ from torch import Tensor
 
 from lipforcing.audio.manner import Manner
 from lipforcing.audio.resample import resample
+from lipforcing.drawn.faces import Identity, render, sample_head
 from lipforcing.pipeline import sync_crops
 from lipforcing.timeline import SAMPLE_RATE, SAMPLES_PER_FRAME
 from lipforcing.tiny import family
-from lipforcing.tiny.faces import Identity, render, sample_head
 from lipforcing.tiny.meter import correlation
 
 from .common import hardware, table

@@ -22,11 +22,11 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from lipforcing.checkpoints import convert
+from lipforcing.drawn.faces import Identity, render, sample_head
 from lipforcing.faces.mask import pixel_mask
 from lipforcing.pipeline import sync_crops
 from lipforcing.stream.family import Family
 from lipforcing.tiny import family
-from lipforcing.tiny.faces import Identity, render, sample_head
 from lipforcing.tiny.measure import MouthFigures, measure
 
 from .common import ROOT, hardware, table

@@ -19,6 +19,8 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
+from lipforcing.drawn.faces import Identity, render, sample_head
+from lipforcing.drawn.speech import utterance
 from lipforcing.evaluation import Evaluation, Options, compare, evaluate, summarise
 from lipforcing.evaluation.report import HEADER, PAIRED_HEADER, paired_table, table
 from lipforcing.faces.follow import FixedFollower
@@ -27,10 +29,8 @@ from lipforcing.pipeline import SyncOptions, sync_file
 from lipforcing.stream.family import Family
 from lipforcing.timeline import FPS, SAMPLE_RATE
 from lipforcing.tiny import family
-from lipforcing.tiny.faces import Identity, render, sample_head
 from lipforcing.tiny.measure import read_crops
 from lipforcing.tiny.meter import correlation
-from lipforcing.tiny.speech import utterance
 
 from .common import table as markdown
 

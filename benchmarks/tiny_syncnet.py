@@ -18,14 +18,14 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from lipforcing.drawn.faces import Identity, render, sample_head
+from lipforcing.drawn.speech import utterance
 from lipforcing.syncnet import SyncNet, SyncReport
 from lipforcing.syncnet.report import report
 from lipforcing.syncnet.score import Distances
 from lipforcing.syncnet.windows import AudioTrack, LipTrack, to_pcm16
 from lipforcing.timeline import FPS, SAMPLES_PER_FRAME
 from lipforcing.tiny import family
-from lipforcing.tiny.faces import Identity, render, sample_head
-from lipforcing.tiny.speech import utterance
 
 PEOPLE, SPEECH = 67_000_000, 79_000_000  # seeds; the recipes use people and speech below 50_000_000
 OFFSETS = range(-10, 11)

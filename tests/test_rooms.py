@@ -35,11 +35,13 @@ MAY_IMPORT = {
     "pipeline": "session stream media faces audio timeline errors",
     "evaluation": "syncnet checkpoints faces media errors",
     "distill": "models sampling",
+    "drawn": "audio timeline errors",
     "tiny": (
-        "pipeline stream syncnet distill checkpoints sampling faces media codecs audio models output timeline errors"
+        "drawn pipeline stream syncnet distill checkpoints sampling faces media codecs audio models output timeline "
+        "errors"
     ),
     "cli": (
-        "tiny evaluation pipeline live session text stream syncnet checkpoints faces media models audio output "
+        "tiny drawn evaluation pipeline live session text stream syncnet checkpoints faces media models audio output "
         "timeline errors"
     ),
 }

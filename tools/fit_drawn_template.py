@@ -13,12 +13,12 @@ import argparse
 
 import torch
 
+from lipforcing.drawn.faces import Identity, render
 from lipforcing.faces.align import full_frame_matrix
 from lipforcing.faces.landmarks import ANCHORS
 from lipforcing.faces.mesh_detector import LAYOUT, MeshDetector
 from lipforcing.faces.warp import transform
 from lipforcing.media import ImagePicture
-from lipforcing.tiny.faces import Identity, render
 
 SIZE = (512, 384)
 FIRST = 70_000_000  # identities that nothing was trained on

@@ -8,11 +8,11 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from lipforcing.drawn.faces import Identity, render, sample_head
 from lipforcing.faces.mask import pixel_mask
 from lipforcing.pipeline import sync_crops
 from lipforcing.stream.family import Family
 from lipforcing.tiny import family
-from lipforcing.tiny.faces import Identity, render, sample_head
 from lipforcing.tiny.meter import correlation
 
 SPEECH = Path(__file__).parents[1] / "data" / "unseen_speech.safetensors"

@@ -8,8 +8,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from lipforcing.drawn.faces import Identity, render, sample_head
 from lipforcing.tiny import family
-from lipforcing.tiny.faces import Identity, render, sample_head
 from lipforcing.tiny.meter import MouthMeter, correlation
 
 SPEECH = Path(__file__).parents[1] / "data" / "unseen_speech.safetensors"

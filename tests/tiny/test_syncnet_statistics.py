@@ -9,8 +9,8 @@ import torch
 from safetensors.torch import load_file
 
 from benchmarks.tiny_syncnet import PEOPLE, draw, make_clips, trials
+from lipforcing.drawn.speech import available
 from lipforcing.tiny import family
-from lipforcing.tiny.speech import available
 from lipforcing.tiny.train.__main__ import DATA_SEED
 from lipforcing.tiny.train.samples import UNSEEN_SEED
 

@@ -13,9 +13,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from tqdm import tqdm
 
+from ...drawn.faces import MOUTH, Identity, render, sample_head
+from ...drawn.speech import utterance
 from ...timeline import FPS
-from ..faces import MOUTH, Identity, render, sample_head
-from ..speech import utterance
 
 SIZE = (128, 128)
 

@@ -9,11 +9,11 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
+from ...drawn.faces import Identity, render, sample_head
+from ...drawn.speech import Utterance, speak, utterance
+from ...drawn.visemes import viseme_track
 from ...media import Audio, VideoWriter
 from ...timeline import FPS, SAMPLE_RATE, samples_for_frames
-from ..faces import Identity, render, sample_head
-from ..speech import Utterance, speak, utterance
-from ..visemes import viseme_track
 
 PORTRAIT = (384, 288)  # height, width: the 420 x 560 crop at 0.69
 CLIPS = {

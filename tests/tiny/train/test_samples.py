@@ -9,8 +9,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from lipforcing.drawn.speech import Utterance
 from lipforcing.media import probe
-from lipforcing.tiny.speech import Utterance
 from lipforcing.tiny.train import samples
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from lipforcing.tiny.features import draw_brow, draw_eye, draw_glasses, draw_mouth, jaw_drop
-from lipforcing.tiny.identity import Identity
-from lipforcing.tiny.portrait import MIDLINE, grid
+from lipforcing.drawn.features import draw_brow, draw_eye, draw_glasses, draw_mouth, jaw_drop
+from lipforcing.drawn.identity import Identity
+from lipforcing.drawn.portrait import MIDLINE, grid
 
 WHO = Identity.sample(3)
 SIZE, EDGE = (140, 105), 4.0

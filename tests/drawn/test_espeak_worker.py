@@ -8,8 +8,8 @@ import sys
 
 import pytest
 
-from lipforcing.tiny import espeak_worker
-from lipforcing.tiny.speech import available
+from lipforcing.drawn import espeak_worker
+from lipforcing.drawn.speech import available
 
 pytestmark = pytest.mark.skipif(not available(), reason="espeak-ng is not installed")
 

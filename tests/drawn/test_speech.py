@@ -1,10 +1,10 @@
 import pytest
 import torch
 
+from lipforcing.drawn import speech
+from lipforcing.drawn.speech import VOICES, available, random_sentence, speak, utterance, viseme_track
+from lipforcing.drawn.visemes import STOPS
 from lipforcing.errors import InputError
-from lipforcing.tiny import speech
-from lipforcing.tiny.speech import VOICES, available, random_sentence, speak, utterance, viseme_track
-from lipforcing.tiny.visemes import STOPS
 
 VOWELS = frozenset("AaVEeIi@3OoUu0Q")  # first letters
 spoken = pytest.mark.skipif(not available(), reason="espeak-ng is not installed")

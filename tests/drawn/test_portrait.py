@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from lipforcing.tiny.identity import HAIR_STYLES, Identity
-from lipforcing.tiny.portrait import MIDLINE, REGION, background, blend, blob, face_outline, grid, head, smooth
+from lipforcing.drawn.identity import HAIR_STYLES, Identity
+from lipforcing.drawn.portrait import MIDLINE, REGION, background, blend, blob, face_outline, grid, head, smooth
 
 SIZE = (64, 50)
 

@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch.nn import functional
 
+from lipforcing.drawn.faces import RELAXED, Identity, render, sample_head
 from lipforcing.errors import InputError
 from lipforcing.faces.mask import mouth_mask
-from lipforcing.tiny.faces import RELAXED, Identity, render, sample_head
 
 SIZE = (128, 96)
 

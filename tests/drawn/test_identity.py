@@ -6,7 +6,7 @@ from dataclasses import asdict
 
 import pytest
 
-from lipforcing.tiny.identity import COLLARS, HAIR_STYLES, Identity, rgb
+from lipforcing.drawn.identity import COLLARS, HAIR_STYLES, Identity, rgb
 
 PEOPLE = [Identity.sample(seed) for seed in range(200)]
 

@@ -1,6 +1,6 @@
 """Random sentences."""
 
-from lipforcing.tiny.sentences import random_sentence
+from lipforcing.drawn.sentences import random_sentence
 
 
 def test_sentences_repeat_by_seed_and_vary():

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from lipforcing.tiny.faces import RELAXED
-from lipforcing.tiny.visemes import is_pause, shapes_of, viseme_track
+from lipforcing.drawn.faces import RELAXED
+from lipforcing.drawn.visemes import is_pause, shapes_of, viseme_track
 
 
 def test_track_at_rest_without_phonemes():
