@@ -79,6 +79,7 @@ class VideoReader:
             info = replace(info, duration=length, frame_count=shown)
         self.info = info
         self._colour = info.pictures.resolved_colour
+        self._turns: dict[int, Orientation] = {}
         # Timestamp and time of every frame reached so far (16 bytes a frame): what segment() seeks and matches by.
         self._pts, self._times = array("q"), array("d")
         self._ordered = True
@@ -170,7 +171,10 @@ class VideoReader:
                     yield frame
 
     def _picture(self, frame: av.VideoFrame, time: float) -> DecodedPicture:
-        picture = DecodedPicture(unpacked(frame), self._colour, Orientation.of(frame))
+        # Looking at side data ties a frame to itself until the garbage collector comes, which is gigabytes later.
+        if frame.rotation not in self._turns:
+            self._turns[frame.rotation] = Orientation.of(frame)
+        picture = DecodedPicture(unpacked(frame), self._colour, self._turns[frame.rotation])
         if (picture.height, picture.width) != (self.info.height, self.info.width):
             raise InputError(
                 f"{name_of(self.source)} changes its picture from {self.info.width}x{self.info.height} to "

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import io
 from fractions import Fraction
 
@@ -68,6 +69,20 @@ def test_leaving_the_context_closes_passes_half_way(tmp_path):
         running = reader.frames()
         next(running)
     assert next(running, None) is None
+
+
+def test_a_frame_that_nobody_holds_is_free_at_once(tmp_path):
+    """Not when the garbage collector comes: at 1080p that would be gigabytes later."""
+    path = write_video(tmp_path / "a.mp4", numbered(40))
+    gc.collect()
+    gc.disable()
+    try:
+        for frame in VideoReader(path):
+            assert frame.picture.orientation.degrees == 0
+        held = sum(isinstance(one, av.VideoFrame) for one in gc.get_objects())
+    finally:
+        gc.enable()
+    assert held < 5
 
 
 @pytest.mark.parametrize("width, height", [(33, 16), (32, 17), (35, 19), (2, 2)])
