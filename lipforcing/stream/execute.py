@@ -83,18 +83,20 @@ class Overlapped:
         stages: by name, in their order.
         meter: times them.
         device: whose streams to use, if it has any; None leaves all stages on the current one.
-        depth: chunks that may wait in front of a stage.
+        most: chunks under way at a time; by default one for every stage and one that waits. All that is held grows
+            with it: pictures, crops, faces.
     """
 
     def __init__(
-        self, stages: Mapping[str, Stage], meter: Meter, device: torch.device | None = None, depth: int = 2
+        self, stages: Mapping[str, Stage], meter: Meter, device: torch.device | None = None, most: int = 0
     ) -> None:
         self._meter = meter
         self._device = device
+        self._most = most or len(stages) + 1
         self._closing = threading.Event()
         self._failure: BaseException | None = None
         self._under_way = 0
-        self._queues = [queue.Queue(depth) for _ in stages] + [queue.Queue()]
+        self._queues = [queue.SimpleQueue() for _ in range(len(stages) + 1)]
         self._threads = [
             threading.Thread(target=contextvars.copy_context().run, args=(self._run, number, name, stage), daemon=True)
             for number, (name, stage) in enumerate(stages.items())
@@ -108,15 +110,16 @@ class Overlapped:
         self._large.wait()
 
     def submit(self, chunk: Chunk) -> list[Chunk]:
-        self._put(0, (chunk, None))
+        done = self._finished(self._most - 1)
+        self._queues[0].put((chunk, None))
         self._under_way += 1
-        return self._finished(wait=False)
+        return done
 
     def ready(self) -> list[Chunk]:
-        return self._finished(wait=False)
+        return self._finished(self._under_way)
 
     def finish(self) -> list[Chunk]:
-        return self._finished(wait=True)
+        return self._finished(0)
 
     def close(self) -> None:
         self._closing.set()
@@ -124,15 +127,17 @@ class Overlapped:
             thread.join()
         torch.set_num_threads(self._team)
 
-    def _finished(self, wait: bool) -> list[Chunk]:
+    def _finished(self, most: int) -> list[Chunk]:
+        """Chunks that are finished by now, waiting until no more than ``most`` are under way."""
         done = []
         while self._under_way:
             if self._failure is not None:
                 failure, self._failure = self._failure, None
                 self.close()
                 raise failure
+            wait = self._under_way > most
             try:
-                chunk, event = self._queues[-1].get(timeout=0.05) if wait else self._queues[-1].get_nowait()
+                chunk, event = self._queues[-1].get(wait, timeout=0.05)
             except queue.Empty:
                 if wait:
                     continue
@@ -164,9 +169,7 @@ class Overlapped:
                     if chunk.lanes or name in ALWAYS:
                         with self._meter.stage(name):
                             stage(chunk)
-                    self._put(number + 1, (chunk, stream.record_event() if stream is not None else None))
-        except _Closing:
-            pass
+                    self._queues[number + 1].put((chunk, stream.record_event() if stream is not None else None))
         except BaseException as failure:
             self._failure = self._failure or failure
             self._closing.set()
@@ -178,22 +181,6 @@ class Overlapped:
             except queue.Empty:
                 continue
         return None
-
-    def _put(self, number: int, item) -> None:
-        while True:
-            try:
-                self._queues[number].put(item, timeout=0.05)
-                return
-            except queue.Full:
-                if self._closing.is_set():
-                    if number == 0 and self._failure is not None:
-                        failure, self._failure = self._failure, None
-                        raise failure from None
-                    raise _Closing from None
-
-
-class _Closing(Exception):
-    """The executor stops."""
 
 
 def _use_on(stream: torch.cuda.Stream, chunk: Chunk) -> None:
