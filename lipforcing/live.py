@@ -272,7 +272,7 @@ class Live:
         self._target.sound(samples)
         self._target.show(output.picture, output.frame.time)
         self._frames_shown += 1
-        self._spoken += output.pasted
+        self._spoken += bool(output.pasted)
         if output.pasted and since is not None:
             self._latencies.append(time.monotonic() - since)
         return True

@@ -29,6 +29,7 @@ from .media import (
     Recording,
     VideoReader,
     VideoWriter,
+    changed_outside,
     check_output,
     extended_frames,
 )
@@ -60,6 +61,7 @@ class SyncOptions:
         streams: on a CUDA device, also on streams of their own.
         manner: how the speech moves the mouth: in pauses, and how strongly.
         keep_partial: keep what is finished when the run is cancelled or fails half way, see ``VideoWriter``.
+        audit: count the samples that changed outside of the generated mouths (``SyncResult.changed_outside``).
     """
 
     seed: int = 42
@@ -71,6 +73,7 @@ class SyncOptions:
     streams: bool = True
     manner: Manner = PLAIN
     keep_partial: bool = False
+    audit: bool = False
 
 
 DEFAULT_OPTIONS = SyncOptions()
@@ -102,6 +105,8 @@ class SyncResult:
         frames: frames written.
         passed: those of them that were passed on as they are.
         length: seconds that the file lasts.
+        changed_outside: samples that differ from the decoded source's outside of the rectangles that mouths were laid
+            over, before the encoder; None where the options did not ask for it.
         damaged: packets of the source video that could not be decoded whole; frames in them are missing or damaged.
         notes: what else a user should know, in sentences.
         seconds: wall time of the run, encoding of the speech included.
@@ -114,6 +119,7 @@ class SyncResult:
     frames: int
     passed: tuple[Passed, ...]
     length: float
+    changed_outside: int | None
     damaged: int
     notes: tuple[str, ...]
     seconds: float
@@ -182,7 +188,7 @@ def sync_file(
     plan = planned(video, audio, options.duration)
     began = time.monotonic()
     first: list[float] = []
-    done, last = 0, 0.0
+    done, last, changed = 0, 0.0, 0
     passed = _Ranges(float(1 / video.info.frame_rate))
     with VideoWriter.like(
         out,
@@ -196,8 +202,10 @@ def sync_file(
     ) as writer:
 
         def write(chunk: Chunk) -> None:
-            nonlocal done, last
+            nonlocal done, last, changed
             for output in chunk.outputs:
+                if options.audit:
+                    changed += changed_outside(output.frame.picture, output.picture, output.pasted)
                 writer.write(output.picture, output.frame.time)
                 last = output.frame.time
                 done += 1
@@ -234,6 +242,7 @@ def sync_file(
         frames=done,
         passed=tuple(passed.ranges),
         length=writer.seconds,
+        changed_outside=changed if options.audit else None,
         damaged=video.damaged_packets,
         notes=tuple(audio.notes),
         seconds=time.monotonic() - began,

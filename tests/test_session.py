@@ -45,7 +45,7 @@ def run(family, seen, times=TIMES, samples=None, *, blocks=(None, 1), first="aud
         done += session.finish()
         session.done = done
     assert [output.frame.index for output in done] == list(range(len(times)))
-    return torch.stack([output.picture.rgb() for output in done]), [output.pasted for output in done]
+    return torch.stack([output.picture.rgb() for output in done]), [bool(output.pasted) for output in done]
 
 
 @pytest.mark.parametrize(
@@ -246,7 +246,7 @@ def test_frames_in_which_nobody_speaks_pass_as_they_are(family):
     frames = frames_at([n / 25 for n in range(60)])
     with LipSyncSession(family, Scripted(script(60, (0, 0, 60))), seed=7) as session:
         done = [output for frame in frames[:20] for output in session.push_frame(frame, opacity=0.0)]
-        assert [output.pasted for output in done] == [False] * 20
+        assert [bool(output.pasted) for output in done] == [False] * 20
         assert all(torch.equal(o.picture.rgb(), o.frame.picture.rgb()) for o in done)
         session.begin_speech(20 / 25)
         done += session.push_audio(speech(1.0))
@@ -254,7 +254,7 @@ def test_frames_in_which_nobody_speaks_pass_as_they_are(family):
         for n, frame in enumerate(frames[20:], 20):
             done += session.push_frame(frame, opacity=0.0 if n >= 45 else 1.0)
         done += session.finish()
-    assert [output.pasted for output in done] == [False] * 20 + [True] * 25 + [False] * 15
+    assert [bool(output.pasted) for output in done] == [False] * 20 + [True] * 25 + [False] * 15
     plain = []
     with LipSyncSession(family, Scripted(script(60, (0, 0, 60))), seed=7) as session:
         session.begin_speech(20 / 25)

@@ -8,9 +8,10 @@ from .extend import endless_frames, extended_frames, frame_order
 from .info import VideoInfo, probe
 from .memory import MemoryReader
 from .mix import Mix
-from .picture import DecodedPicture, ImagePicture, Patch, Picture
+from .picture import DecodedPicture, ImagePicture, Patch, Picture, Rectangle
 from .reader import Frame, VideoReader
 from .retime import ClockGroup, clock_frames
+from .untouched import changed_outside
 from .writer import VideoWriter, check_output
 
 __all__ = [
@@ -31,9 +32,11 @@ __all__ = [
     "PictureFormat",
     "Plan",
     "Recording",
+    "Rectangle",
     "VideoInfo",
     "VideoReader",
     "VideoWriter",
+    "changed_outside",
     "check_output",
     "clock_frames",
     "encoding_for",

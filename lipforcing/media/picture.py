@@ -22,6 +22,9 @@ from .convert import Raster, arranged, blend, frame_of, image_of, rgb_of, thumbn
 from .orientation import UPRIGHT, Orientation
 from .pixels import copied
 
+Rectangle = tuple[int, int, int, int]
+"""top, left, height, width in pixels of an upright picture."""
+
 
 @dataclass(frozen=True, eq=False)
 class Patch:
@@ -37,6 +40,10 @@ class Patch:
     left: int
     pixels: Tensor = field(repr=False)
     opacity: Tensor = field(repr=False)
+
+    @property
+    def rectangle(self) -> Rectangle:
+        return self.top, self.left, *self.opacity.shape[1:]
 
 
 class Picture(Protocol):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from torch import Tensor
 
 from ..faces.crop import Region
-from ..media import Frame, Picture
+from ..media import Frame, Picture, Rectangle
 from ..models import Conditioning
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class Output:
         low, high, share: its mouths lie ``share`` of the way from those of tick ``low`` to those of tick ``high`` of
             the chunk; -1 is the last tick of the chunk before.
         picture: the finished picture.
-        pasted: whether a mouth was pasted into it.
+        pasted: where mouths were laid over it.
         absence: why none was, where nobody is in it.
     """
 
@@ -54,7 +54,7 @@ class Output:
     high: int
     share: float
     picture: Picture | None = None
-    pasted: bool = False
+    pasted: tuple[Rectangle, ...] = ()
     absence: str = ""
 
 

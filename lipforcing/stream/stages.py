@@ -161,7 +161,7 @@ def rewind(chunk: Chunk) -> None:
             run.match = match.copy()
         lane.before, lane.crops, lane.conditioning, lane.latents, lane.faces = {}, None, None, None, None
     for output in chunk.outputs:
-        output.picture, output.pasted = None, False
+        output.picture, output.pasted = None, ()
 
 
 def crop_places(places: Sequence[Place], size: int, device: torch.device | str) -> Tensor:
@@ -191,7 +191,7 @@ def paste_faces(chunk: Chunk) -> None:
         lane.run.last_face = lane.faces[-1]
     for output in chunk.outputs:
         mine = patches.get(output)
-        output.pasted = bool(mine)
+        output.pasted = tuple(patch.rectangle for patch in mine or ())
         output.picture = output.frame.picture.patched(mine) if mine else output.frame.picture
 
 
