@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import isfinite
 
 import torch
@@ -62,6 +62,16 @@ class Bar:
     def close(self) -> None:
         if self.bar is not None:
             self.bar.close()
+
+
+def each(callbacks: Sequence[Callable]) -> Callable:
+    """One progress callback for several."""
+
+    def call(*arguments) -> None:
+        for callback in callbacks:
+            callback(*arguments)
+
+    return call
 
 
 class ByteBar:

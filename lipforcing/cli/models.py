@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 import torch
 
@@ -52,6 +53,21 @@ def manner_choice(arguments: argparse.Namespace):
     from ..audio.manner import Manner
 
     return Manner(arguments.pauses, arguments.lip_strength)
+
+
+def model_files(arguments: argparse.Namespace) -> dict[str, str | Path]:
+    """Files of the models that the options name, by what they are for."""
+    from ..tiny import family
+
+    given = {
+        "student": None if arguments.model == "tiny" else arguments.model,
+        "codec": arguments.codec,
+        "decoder": arguments.decoder,
+        "audio encoder": arguments.audio_encoder,
+        "text": arguments.text_embeds,
+    }
+    embedded = {} if arguments.codec else {part: family.weights_path(part) for part in ("student", "codec")}
+    return {**embedded, **{role: path for role, path in given.items() if path}}
 
 
 def load_family(arguments: argparse.Namespace, device: torch.device):

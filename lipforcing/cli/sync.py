@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 from ..errors import InputError
@@ -15,11 +16,13 @@ from .common import (
     add_face,
     check_face,
     device_choice,
+    each,
     face_choice,
     seed_choice,
     window_choice,
 )
 from .models import add_manner, add_models, load_family, manner_choice
+from .report import Reporter, add_report
 
 DRAWN_FACES_ONLY = (
     "note: the tiny model was trained on drawn faces; on a camera recording it shows that everything works, "
@@ -74,6 +77,7 @@ def add_commands(commands) -> None:
         action="store_true",
         help="keep what is finished when the run is cancelled; a .mkv can then also be watched while it grows",
     )
+    add_report(sync)
     sync.add_argument("--lossless", action="store_true", help="write exactly the finished pixels (large files)")
     sync.add_argument(
         "--quality",
@@ -122,6 +126,7 @@ def command_sync(arguments: argparse.Namespace) -> None:
         arguments.video_codec,
         manner=manner_choice(arguments),
         keep_partial=arguments.keep_partial,
+        audit=arguments.report,
     )
     bar = Bar()
     with VideoReader(arguments.video, *window) as video:
@@ -129,7 +134,9 @@ def command_sync(arguments: argparse.Namespace) -> None:
             check_face(face, video.info.width, video.info.height)
         said = [AudioSource(path, *window) for path, _ in speakers]
         audio = AudioSource(arguments.mix, *window) if arguments.mix else said[0] if len(said) == 1 else Mix(said)
-        check_output(arguments.out, (video.source, arguments.mix or said[0].source, *(one.source for one in said)))
+        sources = (video.source, arguments.mix or said[0].source, *(one.source for one in said))
+        check_output(arguments.out, sources)
+        reporter = Reporter(arguments, sources, device) if arguments.report else None
         encoding = encoding_for(
             arguments.out,
             video.info.pictures,
@@ -142,7 +149,11 @@ def command_sync(arguments: argparse.Namespace) -> None:
         family = load_family(arguments, device)
         follower = followers_for([face for _, face in speakers], arguments.detector, device, family.layout)
         try:
-            result = sync_file(family, video, audio, arguments.out, follower, options, bar, said)
+            with reporter or nullcontext():
+                callbacks = [bar] if reporter is None else [bar, reporter]
+                result = sync_file(family, video, audio, arguments.out, follower, options, each(callbacks), said)
+                bar.close()
+                page = reporter and reporter.write(family, options, encoding, result, audio, len(said))
         except KeyboardInterrupt:
             if arguments.keep_partial and bar.done:
                 raise KeyboardInterrupt(f"{arguments.out} ends after {bar.done} frames") from None
@@ -151,5 +162,7 @@ def command_sync(arguments: argparse.Namespace) -> None:
             bar.close()
     print(f"{result.path}: {result.description}")
     print(f"{result.fps:.1f} frames per second, first frame after {result.first_frame_seconds:.2f} s")
+    if page:
+        print(f"The report is {page}")
     if arguments.model == "tiny":
         print(DRAWN_FACES_ONLY, file=sys.stderr)
