@@ -59,7 +59,6 @@ AWAITED = {
     "unshift_time": "reference schedule, in the golden set; the distillation draws times with it",
     "sync_window_scale": "reference schedule, in the golden set; the distillation guides with it",
     "sample_causal": "the whole algorithm in one place, to which the stages are held",
-    "rotation": "of what probe tells whoever calls the engine",
     "speech_segments": "published function of the voice detector; measures of pauses need it",
     "make_samples": "called by hand: the bundled samples are made once",
     "make_unseen_speech": "called by hand: the tests' speech is made once",
