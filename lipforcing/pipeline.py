@@ -31,6 +31,7 @@ from .media import (
     VideoWriter,
     changed_outside,
     check_output,
+    counted,
     extended_frames,
 )
 from .session import NO_FACE, LipSyncSession
@@ -139,7 +140,7 @@ class SyncResult:
     @property
     def description(self) -> str:
         """What was written and what was lost, in sentences."""
-        said = [f"{self.frames} frames written, {self.length:.2f} s."]
+        said = [f"{counted(self.frames)} written, {self.length:.2f} s."]
         if self.passed:
             ranges = [f"{part.start:.2f} to {part.end:.2f} s ({part.reason})" for part in self.passed[:RANGES]]
             more = len(self.passed) - RANGES
@@ -147,7 +148,7 @@ class SyncResult:
             said.append(f"{self.untouched} of them are the source's own: {', '.join(ranges)}.")
         if self.damaged:
             said.append(
-                f"{self.damaged} packets of the video could not be decoded whole; the frames in them are missing or "
+                f"{counted(self.damaged, 'packet')} of the video could not be decoded whole; frames are missing or "
                 "damaged."
             )
         return " ".join((*said, *self.notes))

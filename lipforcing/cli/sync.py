@@ -112,7 +112,7 @@ def speaker_choices(arguments: argparse.Namespace) -> list[tuple[str, FaceChoice
 def command_sync(arguments: argparse.Namespace) -> None:
     """Lip-sync a video to a recording."""
     from ..faces.selection import followers_for
-    from ..media import AudioSource, DurationPolicy, Mix, VideoReader, check_output, encoding_for
+    from ..media import AudioSource, DurationPolicy, Mix, VideoReader, check_output, counted, encoding_for
     from ..pipeline import SyncOptions, planned, sync_file
 
     device = device_choice(arguments.device)
@@ -156,7 +156,13 @@ def command_sync(arguments: argparse.Namespace) -> None:
                 page = reporter and reporter.write(family, options, encoding, result, audio, len(said))
         except KeyboardInterrupt:
             if arguments.keep_partial and bar.done:
-                raise KeyboardInterrupt(f"{arguments.out} ends after {bar.done} frames") from None
+                raise KeyboardInterrupt(f"{arguments.out} ends after {counted(bar.done)}") from None
+            raise
+        except InputError as error:
+            if arguments.keep_partial and bar.done:
+                raise InputError(
+                    f"{error} What was finished is kept: {counted(bar.done)} in {arguments.out}."
+                ) from error
             raise
         finally:
             bar.close()

@@ -186,8 +186,6 @@ class _Person:
         crop_scale = float(similarity(self.anchors, TEMPLATE)[:, 0].norm())
         return float((self.anchors - self.before).norm(dim=-1).max()) * crop_scale < STILL
 
-    turned: bool = False  # too far to the side for a mouth to be generated
-
 
 @dataclass(eq=False)
 class _Speaker:

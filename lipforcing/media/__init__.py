@@ -2,7 +2,7 @@
 
 from .audio import Audio, AudioSource, Recording, read_audio, read_mono16k
 from .colour import Colour
-from .duration import DurationPolicy, Plan, frames_before
+from .duration import DurationPolicy, Plan, counted, frames_before
 from .encoding import CodecChoice, Encoding, PictureFormat, encoding_for
 from .extend import endless_frames, extended_frames, frame_order
 from .info import VideoInfo, probe
@@ -39,6 +39,7 @@ __all__ = [
     "changed_outside",
     "check_output",
     "clock_frames",
+    "counted",
     "encoding_for",
     "endless_frames",
     "extended_frames",

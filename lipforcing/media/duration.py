@@ -20,6 +20,11 @@ _FILL_WORDS = {
 }
 
 
+def counted(number: int, noun: str = "frame") -> str:
+    """A number of things in words: 1 frame, 2 frames."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def frames_before(seconds: float, frame_rate: Fraction | float) -> int:
     """Number of frames whose start time lies before ``seconds``: all that are seen, at least one."""
     return max(1, ceil(seconds * float(frame_rate) - TOLERANCE))
@@ -52,15 +57,15 @@ class Plan:
     @property
     def description(self) -> str:
         """One sentence for the user."""
-        parts = [f"{self.frames} frames ({self.seconds:.2f} s at {float(self.frame_rate):g} fps)"]
+        parts = [f"{counted(self.frames)} ({self.seconds:.2f} s at {float(self.frame_rate):g} fps)"]
         missing = self.frames - self.available_frames
         if missing > 0:
             parts.append(
-                f"the video is {missing} frames shorter than the audio and is {_FILL_WORDS[self.fill]} "
+                f"the video is {counted(missing)} shorter than the audio and is {_FILL_WORDS[self.fill]} "
                 f"({self.repetitions:.1f} times its length)"
             )
         elif missing < 0:
-            parts.append(f"the last {-missing} frames of the video are left out, the audio ends before them")
+            parts.append(f"the video's end, {counted(-missing)}, is left out, for the audio ends before it")
         else:
             parts.append("every video frame is used once")
         if self.audio_cut > 0:

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from lipforcing.cli import main
+from lipforcing.errors import InputError
 from lipforcing.media import VideoReader, probe, read_audio
 from lipforcing.tiny import family
 
@@ -55,3 +56,24 @@ def test_what_cannot_be_is_one_sentence(tmp_path, capsys, options, said):
     printed = capsys.readouterr().err.strip()
     assert printed.startswith("lipforcing: ") and said in printed and len(printed.splitlines()) == 1
     assert not list(tmp_path.iterdir())
+
+
+def test_what_is_kept_of_a_run_that_fails_half_way_is_said(tmp_path, capsys, monkeypatch):
+    out, whole = tmp_path / "out.mkv", VideoReader.frames
+
+    def broken(self):
+        for number, frame in enumerate(whole(self)):
+            if number == 120:
+                raise InputError("The disk is gone.")
+            yield frame
+
+    monkeypatch.setattr(VideoReader, "frames", broken)
+    assert sync(out, "--keep-partial") == 2
+    said = capsys.readouterr().err.strip().splitlines()[-1]
+    monkeypatch.undo()
+    frames = len(list(VideoReader(out)))
+    assert 0 < frames < 120
+    assert said == f"lipforcing: The disk is gone. What was finished is kept: {frames} frames in {out}."
+    monkeypatch.setattr(VideoReader, "frames", broken)
+    assert sync(tmp_path / "none.mkv") == 2
+    assert capsys.readouterr().err.strip().endswith("The disk is gone.") and not (tmp_path / "none.mkv").exists()

@@ -35,7 +35,7 @@ def test_output_follows_shorter_audio():
     plan = DurationPolicy().plan(1.99, Fraction(30), 4.0)
     assert (plan.frames, plan.source_frames, plan.available_frames) == (60, 60, 120)
     assert plan.seconds == 2.0 and plan.silence == 0
-    assert "last 60 frames of the video are left out" in plan.description
+    assert "the video's end, 60 frames, is left out" in plan.description
 
 
 def test_output_follows_the_video():
