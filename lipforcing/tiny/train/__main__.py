@@ -1,8 +1,8 @@
 """``python -m lipforcing.tiny.train [PART ...] [--out DIR]``: train parts of the tiny family from scratch.
 
-Parts, in the order of their dependence: codec, meter, syncnet, syncnet_logmel, teacher, student. Weights go to the package's own
-folder, logs, plots and cached training data to ``--out``. An interrupted part goes on from its last checkpoint, but
-draws its data from the start of their order again.
+Parts, in the order of their dependence: codec, meter, syncnet, syncnet_logmel, teacher, student. Weights go to the
+package's own folder, logs, plots and cached training data to ``--out``. An interrupted part goes on from its last
+checkpoint, but draws its data from the start of their order again.
 """
 
 from __future__ import annotations

@@ -19,9 +19,7 @@ BATCH, FRAMES = 6, 33
 SHARPNESS = 0.5  # of the softmax over squared distances
 
 
-def run(
-    clips: SpeechClips, out: Path, recipe: Recipe | None = None, config: SyncNetConfig | None = None
-) -> SyncNet:
+def run(clips: SpeechClips, out: Path, recipe: Recipe | None = None, config: SyncNetConfig | None = None) -> SyncNet:
     """Contrastive training: among all windows of a clip, each lip window has to find its own audio and vice versa.
 
     ``recipe`` and ``config`` are by default those of the first SyncNet.
