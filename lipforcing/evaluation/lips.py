@@ -20,7 +20,7 @@ CORNERS = (61, 291)
 LOOKS_AT = (210.0, 250.0, 720.0)
 
 #: Gaps below which lips are closed, and changes of the gap from one frame to the next (40 ms) above which they move.
-CLOSED, MOVES = 0.03, 0.02
+CLOSED, MOVES = 0.02, 0.01
 
 
 class LipReader:

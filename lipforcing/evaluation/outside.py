@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import functools
 import math
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -14,7 +16,8 @@ from torch.nn import functional as F
 from ..faces.align import CROP_SIZE
 from ..faces.mask import GRID, blend_mask
 from ..faces.warp import compose, invert, resize_matrix, sample, shift_matrix
-from ..media import Picture
+from ..media import CodecChoice, Picture, VideoReader, VideoWriter
+from ..media.source import open_media
 from .pixels import psnr
 
 CLEAR = 4  # pixels around the blend that a chroma sample under it may reach
@@ -69,3 +72,36 @@ def _grown(by: int) -> Tensor:
     """The blend's support grown by so many pixels of its grid: float 0 or 1, [256 + 2 by, 256 + 2 by]."""
     support = F.pad((blend_mask() > 0).float(), (by, by, by, by))[None, None]
     return F.max_pool2d(support, 2 * by + 1, 1, by)[0, 0]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How x264 or x265 coded a video: which of them ("h264", "hevc"), and at which constant quality (CRF)."""
+
+    codec: CodecChoice
+    quality: float
+
+
+def settings_of(path: Path) -> Settings | None:
+    """What the encoder noted in a video's first packet; None where there is no note of a constant quality.
+
+    Raises:
+        InputError: no video can be read.
+    """
+    with open_media(path) as container:
+        stream = container.streams.video[0]
+        data = bytes(stream.codec_context.extradata or b"") + bytes(next(container.demux(stream)))
+    found = re.search(rb"x26([45]) .{0,2000}?crf=([0-9.]+)", data, re.DOTALL)
+    return Settings("h264" if found[1] == b"4" else "hevc", float(found[2])) if found else None
+
+
+def reencode(reference: Path, out: Path, settings: Settings) -> None:
+    """Code a video once more, as nothing but an encoder would.
+
+    Raises:
+        InputError: it cannot be read or written.
+    """
+    options = {"codec": settings.codec, "quality": settings.quality}
+    with VideoReader(reference) as video, VideoWriter.like(out, video.info, **options) as writer:
+        for frame in video.frames():
+            writer.write(frame.picture, frame.time)

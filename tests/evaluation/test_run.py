@@ -67,7 +67,7 @@ def test_what_cannot_be_compared_is_listed(tmp_path, options):
         "no result of this name: missing.mkv",
         "short: 8 frames against 12",
         "small: the result is 20x24, the reference 40x48",
-        "mute.mkv: no sync figures",
+        "mute.mkv: nothing is compared with its sound",
         "broken: ",
         "good.json: not of the form",
         "good: no sync figures: too few frames",
