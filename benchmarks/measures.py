@@ -12,8 +12,9 @@ interval lies apart from that of the truth. Needs espeak-ng.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -32,7 +33,7 @@ from lipforcing.evaluation.metrics import BY_KEY
 from lipforcing.faces.align import full_frame_matrix
 from lipforcing.faces.follow import FixedFollower
 from lipforcing.faces.mask import blend_mask, mouth_mask
-from lipforcing.media import Audio, AudioSource, ImagePicture, VideoReader, VideoWriter
+from lipforcing.media import Audio, AudioSource, ImagePicture, Picture, VideoReader, VideoWriter
 from lipforcing.pipeline import SyncOptions, sync_file
 from lipforcing.stream.family import Family
 from lipforcing.timeline import FPS, SAMPLE_RATE, SAMPLES_PER_FRAME
@@ -176,6 +177,21 @@ def make_clip(out: Path, number: int, student: Family) -> None:
     write(out / ROWS[-1] / name, truth, own.waveform, lossless=False, quality=23.0)
 
 
+class RememberingReader(LipReader):
+    """Reads a picture once: every row has the same references."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._known: dict[bytes, Tensor] = {}
+
+    def __call__(self, pictures: Sequence[Picture], matrices: Tensor) -> Tensor:
+        keys = [hashlib.sha256(picture.rgb().numpy().tobytes()).digest() for picture in pictures]
+        for key, picture, matrix in zip(keys, pictures, matrices):
+            if key not in self._known:
+                self._known[key] = super().__call__([picture], matrix[None])
+        return torch.cat([self._known[key] for key in keys])
+
+
 @torch.inference_mode()
 def readings(out: Path, clips: int) -> list[tuple[Tensor, Tensor, Tensor]]:
     """Of every clip's truth: the drawn opening, the mesh's gap, the meter's opening, [T] each."""
@@ -253,7 +269,8 @@ def main() -> None:
         make_clip(out, number, student)
     print(hardware())
     print(table(RATES, error_rates(readings(out, clips))))
-    options = Options(family.load("syncnet"), "full", second=family.load("syncnet_logmel"), phonemes=out / "phonemes")
+    models = {"second": family.load("syncnet_logmel"), "lips": RememberingReader()}
+    options = Options(family.load("syncnet"), "full", phonemes=out / "phonemes", **models)
     found = {row: evaluate(out / row, out / "truth", options) for row in tqdm(ROWS, desc="rows")}
     summaries = {row: one.summaries for row, one in found.items()}
     lines = [

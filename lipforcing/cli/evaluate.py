@@ -90,6 +90,7 @@ def measured(arguments: argparse.Namespace, folder: Path):
         face,
         YuNetDetector(arguments.detector, device=device) if arguments.detector else None,
         arguments.boxes,
+        None,
         family.load("syncnet_logmel", device) if arguments.model == "tiny" else None,
         arguments.phonemes,
         dlib_mouth(arguments.landmarks) if arguments.landmarks else None,

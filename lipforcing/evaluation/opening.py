@@ -58,7 +58,7 @@ def loudness(waveform: Tensor, frames: int) -> Tensor:
 
 def _lagged(opening: Tensor, wanted: Tensor, lag: int) -> tuple[Tensor, Tensor]:
     """Frames of both that belong together where the opening is late by ``lag``."""
-    length = len(opening) - abs(lag)
+    length = max(0, len(opening) - abs(lag))
     ours, theirs = opening[max(0, lag) :][:length], wanted[max(0, -lag) :][:length]
     known = ours.isfinite() & theirs.isfinite()
     return ours[known], theirs[known]

@@ -24,7 +24,7 @@ from .pauses import closed_share, moving_share, pause_frames, silent_frames
 from .seam import Seam
 from .sharpness import Sharpness
 
-OUTSIDE_EVERY = 5  # frames: whole pictures are compared that often
+OUTSIDE_EVERY = 25  # frames: whole pictures are compared that often
 CLEAR_SPEECH = 25  # frames of it from which on a correlation is told
 
 

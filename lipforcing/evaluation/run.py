@@ -63,6 +63,7 @@ class Options:
         detector: finds faces, for "auto"; by default the package's own.
         boxes: whose faces place the crops of both videos: the reference's (pixels are compared with the pixels they
             replace), or each video's own (the field's older habit).
+        lips: reads the gaps between lips; by default a new ``LipReader``.
         second: another SyncNet that scores the results as well.
         phonemes: folder of what is said in the clips, by their stems (``phonemes.read_phonemes``).
         mouth_points, lpips, identity, fid, fvd: what the metrics of these names need; None leaves them out.
@@ -72,6 +73,7 @@ class Options:
     face: FaceChoice = "auto"
     detector: LandmarkDetector | None = None
     boxes: Literal["reference", "own"] = "reference"
+    lips: LipReader | None = None
     second: SyncNet | None = None
     phonemes: Path | None = None
     mouth_points: MouthPoints | None = None
@@ -138,7 +140,7 @@ def evaluate(
     """
     pairs, problems = find_pairs(results, reference)
     clips: dict[str, dict[str, float]] = {}
-    lips = LipReader(next(options.syncnet.parameters()).device)
+    lips = options.lips or LipReader(next(options.syncnet.parameters()).device)
     for done, pair in enumerate(pairs):
         if progress is not None:
             progress(done, len(pairs), pair.stem)
