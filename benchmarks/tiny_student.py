@@ -20,7 +20,7 @@ import torch
 from tqdm import tqdm
 
 from lipforcing.drawn.faces import Identity, render, sample_head
-from lipforcing.drawn.speech import utterance
+from lipforcing.drawn.speech import passage, viseme_track
 from lipforcing.evaluation import Evaluation, Options, compare, evaluate, summarise
 from lipforcing.evaluation.report import HEADER, PAIRED_HEADER, paired_table, table
 from lipforcing.faces.follow import FixedFollower
@@ -38,6 +38,7 @@ PEOPLE, SPEECH = 66_000_000, 78_000_000  # seeds; the recipes use people and spe
 FRAMES = 81  # as the published test sets
 SIZE = (256, 192)  # height, width
 FOLDERS = ("source", "reference", "results")
+PHONEMES = "phonemes"
 
 
 def draw_clip(out: Path, i: int) -> None:
@@ -45,8 +46,10 @@ def draw_clip(out: Path, i: int) -> None:
     name = f"clip_{i:03d}.mkv"
     if all((out / folder / name).exists() for folder in ("source", "reference")):
         return
-    _, other = utterance(SPEECH + i - 1, FRAMES / FPS)
-    waveform, own = utterance(SPEECH + i, FRAMES / FPS)
+    said = [passage(SPEECH + number, FRAMES / FPS) for number in (i - 1, i)]
+    other, own = (viseme_track(one.phonemes, FRAMES, waveform=one.waveform) for one in said)
+    waveform = said[1].waveform
+    (out / PHONEMES / name).with_suffix(".json").write_text(json.dumps(said[1].phonemes))
     who, pose = Identity.sample(PEOPLE + i), sample_head(PEOPLE + i, FRAMES)
     for folder, mouth in (("source", other), ("reference", own)):
         options = {"audio": Audio(waveform[None], SAMPLE_RATE), "lossless": True}
@@ -88,14 +91,15 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     arguments = parser.parse_args()
     out, clips = arguments.out, range(arguments.clips)
-    for folder in FOLDERS:
+    for folder in (*FOLDERS, PHONEMES):
         (out / folder).mkdir(parents=True, exist_ok=True)
     for i in tqdm(clips, desc="drawing"):
         draw_clip(out, i)
     student = family.tiny_family(arguments.device)
     for i in tqdm(clips, desc="dubbing"):
         dub(out, i, student)
-    options = Options(family.load("syncnet"), "full")
+    second = family.load("syncnet_logmel")
+    options = Options(family.load("syncnet"), "full", second=second, phonemes=out / PHONEMES)
     figures: dict[str, Evaluation] = {}
     for folder in ("results", "source"):
         figures[folder] = evaluate(out / folder, out / "reference", options)

@@ -1,6 +1,6 @@
-"""How well the tiny SyncNet finds constructed offsets and tells right speech from wrong, on people and speech unseen.
+"""How well a tiny SyncNet finds constructed offsets and tells right speech from wrong, on people and speech unseen.
 
-    python -m benchmarks.tiny_syncnet --clips 60 --frames 81
+    python -m benchmarks.tiny_syncnet --clips 60 --frames 81 [--part syncnet_logmel]
 
 Every clip is drawn with the mouth of its own utterance. Offsets: the sound is cut 10 frames early to 10 frames late
 (21 trials per clip), and counts as found where SyncNet's offset is exactly that. Matching: Sync-C of a clip with its
@@ -100,9 +100,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--clips", type=int, default=60)
     parser.add_argument("--frames", type=int, default=81)
+    parser.add_argument("--part", choices=("syncnet", "syncnet_logmel"), default="syncnet")
     arguments = parser.parse_args()
     clips = list(make_clips(arguments.clips, arguments.frames))
-    result = trials(family.load("syncnet"), clips)
+    result = trials(family.load(arguments.part), clips)
     right, wrong = torch.tensor(result.matched), torch.tensor(result.mismatched)
     print(f"{arguments.clips} clips of {arguments.frames} frames")
     print(f"offsets found exactly: {result.found} of {result.total} ({result.found / result.total:.1%})")

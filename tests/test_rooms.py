@@ -33,7 +33,7 @@ MAY_IMPORT = {
     "session": "stream audio sampling media faces timeline errors",
     "live": "session stream media faces timeline errors",
     "pipeline": "session stream media faces audio timeline errors",
-    "evaluation": "syncnet checkpoints faces media errors",
+    "evaluation": "syncnet checkpoints faces media audio timeline errors",
     "report": "pipeline evaluation syncnet stream media models output timeline errors",
     "distill": "models sampling",
     "drawn": "audio timeline errors",

@@ -35,6 +35,12 @@ def add_commands(commands) -> None:
     )
     add_face(evaluate)
     evaluate.add_argument("--model", default="tiny", metavar="FILE", help="syncnet_v2.model, or tiny (default: tiny)")
+    evaluate.add_argument(
+        "--phonemes",
+        type=Path,
+        metavar="DIR",
+        help="what is said: STEM.json or STEM.TextGrid, for closed lips on P, B, M",
+    )
     evaluate.add_argument("--landmarks", type=Path, metavar="FILE", help="dlib's 68-point predictor, for LMD")
     evaluate.add_argument("--lpips-weights", type=Path, metavar="FILE", help="torchvision's AlexNet, for LPIPS")
     evaluate.add_argument("--identity-weights", type=Path, metavar="FILE", help="ArcFace, for identity similarity")
@@ -71,6 +77,7 @@ def measured(arguments: argparse.Namespace, folder: Path):
     from ..evaluation.mouth import dlib_mouth
     from ..evaluation.perceptual import load_lpips
     from ..faces.yunet import YuNetDetector
+    from ..tiny import family
 
     device, face = device_choice(arguments.device), any_face(arguments.face)
     syncnet = load_syncnet(arguments.model, device)
@@ -83,6 +90,9 @@ def measured(arguments: argparse.Namespace, folder: Path):
         face,
         YuNetDetector(arguments.detector, device=device) if arguments.detector else None,
         arguments.boxes,
+        None,
+        family.load("syncnet_logmel", device) if arguments.model == "tiny" else None,
+        arguments.phonemes,
         dlib_mouth(arguments.landmarks) if arguments.landmarks else None,
         loaded(load_lpips, arguments.lpips_weights),
         loaded(load_arcface, arguments.identity_weights),

@@ -8,7 +8,9 @@ from contextlib import suppress
 from pathlib import Path
 
 import torch
+from tqdm import tqdm
 
+from ..timeline import FPS
 from .common import face_choice
 from .models import model_files
 
@@ -66,8 +68,16 @@ class Reporter:
     def __call__(self, done: int, total: int, picture) -> None:
         self._snapshots(done, total, picture)
 
-    def write(self, family, options, encoding, result, audio, speakers: int) -> Path:
-        """Measure the result and write the report; gives the page's path."""
+    def write(self, family, options, encoding, result, video, said, follower) -> Path:
+        """Measure the result and write the report; gives the page's path.
+
+        Args:
+            family, options, result: of the run, see ``pipeline.sync_file``.
+            encoding: how the result is coded.
+            video, said: the run's source, and what its speakers say.
+            follower: a new one like that of the run.
+        """
+        from ..evaluation.quality import quality
         from ..report import RunReport, manifest
         from ..stream.meter import peak_memory
 
@@ -75,8 +85,11 @@ class Reporter:
         with suppress(OSError):
             memory = peak_memory(self._device)
         about = manifest(family, options, **{kind: hashes.entries() for kind, hashes in self._hashes.items()})
-        score = self._score(result.path, audio) if self._syncnet is not None and speakers == 1 else None
-        return RunReport(result, about, encoding.description, memory, score=score, snapshots=self._snapshots).write()[1]
+        with tqdm(unit="frame", desc="measuring", total=round(result.length * FPS)) as bar:
+            figures = quality(result.path, video, said[0], follower, result.plan, progress=lambda _: bar.update())
+        score = self._score(result.path, said[0]) if self._syncnet is not None and len(said) == 1 else None
+        report = RunReport(result, about, encoding.description, memory, figures, score, self._snapshots)
+        return report.write()[1]
 
     def _score(self, path: Path, audio):
         from ..media import VideoReader

@@ -147,13 +147,16 @@ def command_sync(arguments: argparse.Namespace) -> None:
         print(f"{arguments.out}: {planned(video, audio, options.duration).description}")
         print(f"It is {encoding.description}")
         family = load_family(arguments, device)
-        follower = followers_for([face for _, face in speakers], arguments.detector, device, family.layout)
+
+        def follower():
+            return followers_for([face for _, face in speakers], arguments.detector, device, family.layout)
+
         try:
             with reporter or nullcontext():
                 callbacks = [bar] if reporter is None else [bar, reporter]
-                result = sync_file(family, video, audio, arguments.out, follower, options, each(callbacks), said)
+                result = sync_file(family, video, audio, arguments.out, follower(), options, each(callbacks), said)
                 bar.close()
-                page = reporter and reporter.write(family, options, encoding, result, audio, len(said))
+                page = reporter and reporter.write(family, options, encoding, result, video, said, follower())
         except KeyboardInterrupt:
             if arguments.keep_partial and bar.done:
                 raise KeyboardInterrupt(f"{arguments.out} ends after {counted(bar.done)}") from None

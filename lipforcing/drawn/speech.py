@@ -1,4 +1,4 @@
-"""Speech with known mouth shapes, from espeak-ng: ``speak``, ``utterance``.
+"""Speech with known mouth shapes, from espeak-ng: ``speak``, ``passage``, ``utterance``.
 
 espeak-ng (the system's shared library) is needed only to make training data and the bundled samples, never to run a
 model. Each call runs it in a process of its own, which makes it repeatable (see ``espeak_worker``).
@@ -23,7 +23,17 @@ from . import espeak_worker
 from .sentences import random_sentence
 from .visemes import STOPS, Phoneme, is_pause, viseme_track
 
-__all__ = ["VOICES", "Phoneme", "Utterance", "available", "random_sentence", "speak", "utterance", "viseme_track"]
+__all__ = [
+    "VOICES",
+    "Phoneme",
+    "Utterance",
+    "available",
+    "passage",
+    "random_sentence",
+    "speak",
+    "utterance",
+    "viseme_track",
+]
 
 VOICES = tuple(
     f"{accent}+{variant}"
@@ -117,11 +127,10 @@ def _with_closures(phonemes: list[Phoneme], samples: np.ndarray, rate: int) -> l
     return fixed
 
 
-def utterance(seed: int, seconds: float) -> tuple[Tensor, Tensor]:
-    """Random sentences with short pauses, filling ``seconds`` exactly.
+def passage(seed: int, seconds: float) -> Utterance:
+    """Random sentences with short pauses, filling ``seconds`` exactly; phonemes may go on beyond the end.
 
-    Returns the waveform, float32 [round(seconds * 16000)], and the mouth track, float32 [round(seconds * 25), 5], frame
-    i at (i + 0.5) / 25 s. One voice, pace and pitch per seed.
+    One voice, pace and pitch per seed.
     """
     rng = np.random.default_rng((seed, 3))
     voice, rate, pitch = VOICES[int(rng.integers(len(VOICES)))], int(rng.integers(130, 201)), int(rng.integers(25, 76))
@@ -136,4 +145,14 @@ def utterance(seed: int, seconds: float) -> tuple[Tensor, Tensor]:
             phonemes += [(name, start + cursor, end + cursor) for name, start, end in said.phonemes]
             cursor += len(said.waveform) / SAMPLE_RATE + float(rng.uniform(0.12, 0.55))
     waveform *= float(rng.uniform(0.35, 0.9)) / float(waveform.abs().amax().clamp_min(1e-3))
-    return waveform, viseme_track(phonemes, round(seconds * FPS), waveform=waveform)
+    return Utterance(waveform, tuple(phonemes))
+
+
+def utterance(seed: int, seconds: float) -> tuple[Tensor, Tensor]:
+    """A :func:`passage` and the mouth that goes with it.
+
+    Returns the waveform, float32 [round(seconds * 16000)], and the mouth track, float32 [round(seconds * 25), 5], frame
+    i at (i + 0.5) / 25 s.
+    """
+    said = passage(seed, seconds)
+    return said.waveform, viseme_track(said.phonemes, round(seconds * FPS), waveform=said.waveform)

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 
-from ..syncnet.tracks import SquareTrack, aligned_crop, whole_crop
+from ..faces.align import full_frame_matrix
+from ..syncnet.tracks import SquareTrack, aligned_crop, square_matrix, whole_crop
 
 CROP = 256  # pixels of the face crop; the mouth mask's own grid
 BATCH = 8
@@ -23,6 +24,8 @@ class Batch:
         result, reference: their face crops, uint8 [T, 256, 256, 3], on the grid of the mouth mask.
         squares: the result's and the reference's square of every frame, (x, y, s) in pixels; the whole picture's where
             the footage is a face crop.
+        matrices: [2, T, 2, 3], pixel of the result and of the reference to pixel of the 420 x 560 crop.
+        indices: of the clock frames.
     """
 
     result_frames: list[torch.Tensor]
@@ -30,6 +33,8 @@ class Batch:
     result: torch.Tensor
     reference: torch.Tensor
     squares: list[tuple[torch.Tensor, torch.Tensor]]
+    matrices: torch.Tensor
+    indices: list[int]
 
 
 @dataclass(frozen=True)
@@ -53,7 +58,16 @@ class Place:
         if self.track is None:
             height, width = picture.shape[:2]
             return torch.tensor([(width - 1) / 2, (height - 1) / 2, max(height, width) / 2])
-        return self.track.squares[0 if self.still else index - self.track.first]
+        return self.track.squares[self._row(index)]
+
+    def _row(self, index: int) -> int:
+        return 0 if self.still else index - self.track.first
+
+    def matrix(self, index: int, size: tuple[int, int]) -> torch.Tensor:
+        """Pixel of a picture of this height and width to pixel of the 420 x 560 crop: [2, 3]."""
+        if self.track is None:
+            return full_frame_matrix(*size)
+        return square_matrix(self.track.squares[self._row(index)])
 
     def crop(self, index: int, picture: torch.Tensor) -> torch.Tensor:
         """Aligned face crop uint8 [256, 256, 3]."""
@@ -104,12 +118,15 @@ def in_batches(frames: Iterator[Shown], own: Place, reference: Place) -> Iterato
     held: list[Shown] = []
 
     def batch() -> Batch:
+        size = held[0].reference.shape[:2]
         return Batch(
             [shown.result for shown in held],
             [shown.reference for shown in held],
             torch.stack([own.crop(shown.index, shown.result) for shown in held]),
             torch.stack([reference.crop(shown.index, shown.reference) for shown in held]),
             [(own.square(s.index, s.result), reference.square(s.index, s.reference)) for s in held],
+            torch.stack([torch.stack([place.matrix(s.index, size) for s in held]) for place in (own, reference)]),
+            [s.index for s in held],
         )
 
     for shown in frames:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import torch
 from torch import nn
 
 from ..errors import InputError
@@ -17,18 +18,28 @@ from ..media import AudioSource, ImagePicture, VideoReader
 from ..syncnet import SyncNet, SyncReport, Verdict
 from ..syncnet.tracks import SquareTrack, fixed_square
 from ..syncnet.video import FaceScorer, clock_pictures, detector_of, find_faces
+from .articulation import ArticulationMeasure
 from .batches import Place, Shown, in_batches, side_by_side
+from .fidelity import FidelityMeasure, outside_values
 from .frechet import FidMeasure, FvdMeasure
 from .identity import IdentityMeasure
+from .lips import LipReader
 from .metrics import METRICS
 from .mouth import MouthMeasure, MouthPoints
 from .pairs import Pair, find_pairs
 from .perceptual import PerceptualMeasure
+from .phonemes import SUFFIXES, Phoneme, read_phonemes
 from .pixels import PixelMeasure
 from .statistics import Summary, summarise
 
 #: The option of the command line that a metric needs.
 NEEDS = {
+    "sync_c_second": "--model tiny, which has a second one beside it",
+    "sync_d_second": "--model tiny, which has a second one beside it",
+    "closure_f1": "--phonemes DIR",
+    "closure_precision": "--phonemes DIR",
+    "closure_recall": "--phonemes DIR",
+    "closure_f1_reference": "--phonemes DIR",
     "lmd": "--landmarks FILE",
     "lmd_face": "--landmarks FILE",
     "lpips_mouth": "--lpips-weights FILE",
@@ -37,8 +48,8 @@ NEEDS = {
     "identity_frame": "--identity-weights FILE",
     "fid": "--fid-weights FILE",
     "fvd": "--fvd-weights FILE",
-    "fps": 'a file RESULT.json with "fps" beside each result',
-    "first_frame_seconds": 'a file RESULT.json with "first_frame_seconds" beside each result',
+    "fps": "the report of the run beside each result (sync --report)",
+    "first_frame_seconds": "the report of the run beside each result (sync --report)",
 }
 
 
@@ -52,6 +63,9 @@ class Options:
         detector: finds faces, for "auto"; by default the package's own.
         boxes: whose faces place the crops of both videos: the reference's (pixels are compared with the pixels they
             replace), or each video's own (the field's older habit).
+        lips: reads the gaps between lips; by default a new ``LipReader``.
+        second: another SyncNet that scores the results as well.
+        phonemes: folder of what is said in the clips, by their stems (``phonemes.read_phonemes``).
         mouth_points, lpips, identity, fid, fvd: what the metrics of these names need; None leaves them out.
     """
 
@@ -59,6 +73,9 @@ class Options:
     face: FaceChoice = "auto"
     detector: LandmarkDetector | None = None
     boxes: Literal["reference", "own"] = "reference"
+    lips: LipReader | None = None
+    second: SyncNet | None = None
+    phonemes: Path | None = None
     mouth_points: MouthPoints | None = None
     lpips: nn.Module | None = None
     identity: nn.Module | None = None
@@ -123,11 +140,12 @@ def evaluate(
     """
     pairs, problems = find_pairs(results, reference)
     clips: dict[str, dict[str, float]] = {}
+    lips = options.lips or LipReader(next(options.syncnet.parameters()).device)
     for done, pair in enumerate(pairs):
         if progress is not None:
             progress(done, len(pairs), pair.stem)
         try:
-            clips[pair.stem] = evaluate_pair(pair, options, problems)
+            clips[pair.stem] = evaluate_pair(pair, options, lips, problems)
         except InputError as error:
             problems.append(f"{pair.stem}: {error}")
     if not clips:
@@ -141,7 +159,7 @@ def evaluate(
     return Evaluation(clips, whole, problems)
 
 
-def evaluate_pair(pair: Pair, options: Options, problems: list[str]) -> dict[str, float]:
+def evaluate_pair(pair: Pair, options: Options, lips: LipReader, problems: list[str]) -> dict[str, float]:
     """Values of all metrics of one clip; appends to ``problems`` what was left out.
 
     Raises:
@@ -154,26 +172,26 @@ def evaluate_pair(pair: Pair, options: Options, problems: list[str]) -> dict[str
         if sizes[0] != sizes[1]:
             made, wanted = (f"{width}x{height}" for width, height in sizes)
             problems.append(f"{pair.stem}: the result is {made}, the reference {wanted}; it was resized to compare")
-        scorers = {
-            "": _scorer(pair.result, own, options, problems),
-            "_reference": _scorer(pair.reference, place, options, problems),
-        }
+        sounds = [_sound(path, problems) for path in (pair.result, pair.reference)]
+        scorers = _scorers(options, (own, place), sounds)
         counts: list[int] = []
         images = ((picture.rgb() for picture in clock_pictures(video)) for video in (result, reference))
         frames = side_by_side(*images, counts)
-        measures = _measures(options)
+        measures = _measures(options, lips, sounds[0], phonemes_of(pair.stem, options.phonemes, problems))
         for batch in in_batches(_scored(frames, scorers), own, place):
             for measure in measures:
                 measure.update(batch)
     if abs(counts[0] - counts[1]) > 1:
         problems.append(f"{pair.stem}: {counts[0]} frames against {counts[1]}; the shorter length was compared")
     values = _speed(pair.result, problems)
-    for suffix, scorer in scorers.items():
-        if scorer is not None:
-            values |= _sync_values(scorer.score().report, suffix, f"{pair.stem}{suffix.replace('_', ', ')}", problems)
+    for one in scorers:
+        name = f"{pair.stem}{one.suffix.replace('_', ', ')}"
+        values |= _sync_values(one.scorer.score().report, one.suffix, name, problems)
     for measure in measures:
         if not isinstance(measure, FidMeasure | FvdMeasure):
             values |= measure.values()
+    if sizes[0] == sizes[1]:
+        values |= outside_values(pair, place)
     return {metric.key: values[metric.key] for metric in METRICS if metric.key in values}
 
 
@@ -193,8 +211,23 @@ def locate(video: VideoReader, options: Options, name: str) -> Place:
     return Place(max(tracks, key=lambda track: (len(track.squares), track.squares[:, 2].mean())), False)
 
 
-def _measures(options: Options) -> list:
-    measures = [PixelMeasure()]
+def phonemes_of(stem: str, folder: Path | None, problems: list[str]) -> tuple[Phoneme, ...] | None:
+    """What is said in a clip; None, and a problem, where the folder does not say it."""
+    if folder is None:
+        return None
+    try:
+        return read_phonemes(next(path for path in (folder / f"{stem}{s}" for s in SUFFIXES) if path.is_file()))
+    except StopIteration:
+        problems.append(f"{stem}: {folder} has no phonemes of it ({' or '.join(stem + s for s in SUFFIXES)})")
+    except InputError as error:
+        problems.append(f"{stem}: {error}")
+    return None
+
+
+def _measures(
+    options: Options, lips: LipReader, waveform: torch.Tensor | None, phonemes: tuple[Phoneme, ...] | None
+) -> list:
+    measures = [PixelMeasure(), ArticulationMeasure(lips, waveform, phonemes), FidelityMeasure()]
     if options.mouth_points is not None:
         measures.append(MouthMeasure(options.mouth_points))
     if options.lpips is not None:
@@ -208,22 +241,40 @@ def _measures(options: Options) -> list:
     return measures
 
 
-def _scorer(path: Path, place: Place, options: Options, problems: list[str]) -> FaceScorer | None:
-    """Sync scorer of a video with its own sound; None, and a problem, where it has none."""
+def _sound(path: Path, problems: list[str]) -> torch.Tensor | None:
+    """Mono sound [samples] of a video at 16 kHz; None, and a problem, where it has none."""
     try:
-        waveform = AudioSource(path).mono16k()
+        return AudioSource(path).mono16k()
     except InputError as error:
-        problems.append(f"{path.name}: no sync figures: {error}")
+        problems.append(f"{path.name}: nothing is compared with its sound: {error}")
         return None
-    return FaceScorer(options.syncnet, place.track, place.still, waveform)
 
 
-def _scored(frames: Iterator[Shown], scorers: dict[str, FaceScorer | None]) -> Iterator[Shown]:
+@dataclass(frozen=True)
+class _SideScorer:
+    """A scorer of the result (0) or of the reference (1), and what its figures' names end in."""
+
+    side: int
+    suffix: str
+    scorer: FaceScorer
+
+
+def _scorers(options: Options, places: tuple[Place, Place], sounds: list[torch.Tensor | None]) -> list[_SideScorer]:
+    """Of videos that have sound, each with its own."""
+    models = [(0, "", options.syncnet), (1, "_reference", options.syncnet), (0, "_second", options.second)]
+    return [
+        _SideScorer(side, suffix, FaceScorer(model, places[side].track, places[side].still, sounds[side]))
+        for side, suffix, model in models
+        if model is not None and sounds[side] is not None
+    ]
+
+
+def _scored(frames: Iterator[Shown], scorers: list[_SideScorer]) -> Iterator[Shown]:
     """Pass frames on and show them to the scorers."""
     for shown in frames:
-        for scorer, picture in zip(scorers.values(), (shown.result, shown.reference)):
-            if scorer is not None and not scorer.finished:
-                scorer.show(shown.index, ImagePicture(picture))
+        for one in scorers:
+            if not one.scorer.finished:
+                one.scorer.show(shown.index, ImagePicture((shown.result, shown.reference)[one.side]))
         yield shown
 
 
@@ -242,9 +293,10 @@ def _sync_values(report: SyncReport, suffix: str, name: str, problems: list[str]
 
 
 def _speed(result: Path, problems: list[str]) -> dict[str, float]:
-    """``fps`` and ``first_frame_seconds`` of the JSON file beside a result, where there is one."""
-    path = result.with_suffix(".json")
-    if not path.is_file():
+    """``fps`` and ``first_frame_seconds`` of the run's report beside a result, or of a JSON file of its name."""
+    beside = (result.with_name(f"{result.name}.report.json"), result.with_suffix(".json"))
+    path = next((path for path in beside if path.is_file()), None)
+    if path is None:
         return {}
     try:
         said = json.loads(path.read_text())

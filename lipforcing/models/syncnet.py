@@ -8,12 +8,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from types import ModuleType
+from typing import Literal
 
 import torch
 from torch import nn
 
 WINDOW_FRAMES = 5  # video frames that one embedding sees
-WINDOW_CEPSTRA = (13, 20)  # cepstra x MFCC frames (10 ms each) that one embedding hears
+WINDOW_HOPS = 20  # steps of 10 ms that one embedding hears
+
+Sound = Literal["mfcc", "logmel"]
+SOUND_ROWS: dict[Sound, int] = {"mfcc": 13, "logmel": 32}  # values of one step: cepstra, or mel bands
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,7 @@ class SyncNetConfig:
         aligned: whether it was trained on the pipeline's aligned face crop, not on the square around the face.
         clear: the least Sync-C of clear sync over a single window; over N it is this by the root of N. None where
             nobody has measured it.
+        sound: what its audio network hears: cepstra as the published one does, or log-mel bands.
     """
 
     image_size: int
@@ -36,6 +41,7 @@ class SyncNetConfig:
     embedding: int
     aligned: bool = False
     clear: float | None = None
+    sound: Sound = "mfcc"
 
     @classmethod
     def v2(cls) -> SyncNetConfig:
@@ -46,6 +52,11 @@ class SyncNetConfig:
     def tiny(cls) -> SyncNetConfig:
         """The one of the tiny model family: 0.5 M parameters, 96 px; ``clear`` by benchmarks/sync_threshold.py."""
         return cls(96, (24, 48, 64, 64, 64, 128), (16, 32, 64, 64, 64, 128), 128, aligned=True, clear=7.0)
+
+    @classmethod
+    def tiny_logmel(cls) -> SyncNetConfig:
+        """A second opinion beside it: another front end, other sizes, other people and another seed in training."""
+        return cls(96, (16, 32, 48, 48, 64, 96), (16, 32, 48, 48, 64, 96), 96, aligned=True, sound="logmel")
 
 
 class SyncNet(nn.Module):
@@ -85,9 +96,9 @@ class SyncNet(nn.Module):
         """
         return self.netfclip(self.netcnnlip(frames[None])[0, :, :, 0, 0].T)
 
-    def audio(self, cepstra: torch.Tensor) -> torch.Tensor:
-        """Embed MFCC windows [N, 1, 13, 20] (cepstra x 10 ms frames) into [N, embedding]."""
-        return self.netfcaud(self.netcnnaud(cepstra).flatten(1))
+    def audio(self, windows: torch.Tensor) -> torch.Tensor:
+        """Embed windows of sound [N, 1, R, 20] (cepstra or bands x steps of 10 ms) into [N, embedding]."""
+        return self.netfcaud(self.netcnnaud(windows).flatten(1))
 
 
 def _audio_tower(config: SyncNetConfig, operations: ModuleType, place: dict) -> nn.Sequential:
@@ -110,7 +121,7 @@ def _audio_tower(config: SyncNetConfig, operations: ModuleType, place: dict) -> 
         *conv(3, 3, 1),
         *conv(4, 3, 1),
         nn.MaxPool2d(3, 2),
-        *conv(5, (5, 4), 0),
+        *conv(5, ((SOUND_ROWS[config.sound] - 3) // 2, 4), 0),  # all that is left of the window
     )
 
 

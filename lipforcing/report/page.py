@@ -23,18 +23,16 @@ svg { display: block; width: 100%; height: auto } .bad { color: #b3261e }
 WIDTH = 900  # of drawings, in their own units
 
 FIGURES = {
-    "pauses_moving": (
-        "moves in pauses",
-        "share of frames without speech in which the mouth moves; lower is better",
-    ),
+    "pauses_moving": ("moves in pauses", "share of frames without speech in which the mouth moves; lower is better"),
     "closed_in_silence": ("closed in silence", "share of the frames of digital silence in which the lips are closed"),
-    "opening_correlation": ("opening follows the sound", "correlation of lip opening and loudness of the speech"),
+    "opening_correlation": ("opening follows the sound", "correlation of the lips' gap with the speech's loudness"),
+    "opening_lag": ("lag of the opening", "frames of 40 ms by which the mouth is late"),
     "sharpness_ratio": ("sharpness", "gradient energy of the mouth, in shares of the source's"),
-    "flicker_ratio": ("flicker", "change from frame to frame in the mouth, in shares of the source's"),
-    "seam": ("seam", "step across the rim of what was generated, beyond the source's, in grey levels"),
-    "outside_psnr": ("outside", "PSNR outside of the mouth against the source, dB; 100 is equal"),
+    "flicker": ("flicker", "change of the mouth from frame to frame beyond the source's, in grey levels"),
+    "seam": ("seam", "step across the rim of what was generated that the source does not have, in grey levels"),
+    "outside_psnr": ("outside", "PSNR outside of the mouth against the source in the coded file, dB; 100 is equal"),
 }
-"""Fields of ``evaluation.quality.Quality``: title and meaning."""
+"""Fields of ``evaluation.quality.Quality``: title and meaning (docs/evaluation.md, Without a reference)."""
 
 
 def page(report: dict, pictures: Sequence[tuple[int, str]] = ()) -> str:

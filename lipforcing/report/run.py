@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from ..evaluation.quality import Quality
 from ..output import check_new_file, new_file
 from ..pipeline import SyncResult
 from ..syncnet import VideoScore
@@ -25,6 +26,7 @@ class RunReport:
         manifest: what it was made with, see ``manifest.manifest``; empty where that was not asked for.
         encoding: how the result is coded, in a sentence.
         peak_memory: bytes, None where the system does not tell.
+        quality: figures of the mouths, None where they were not measured.
         score: how well the result's faces follow its sound, None where no SyncNet knows such pictures.
         snapshots: pictures of the result.
     """
@@ -33,6 +35,7 @@ class RunReport:
     manifest: dict
     encoding: str = ""
     peak_memory: int | None = None
+    quality: Quality | None = None
     score: VideoScore | None = None
     snapshots: Snapshots | None = None
 
@@ -65,7 +68,7 @@ class RunReport:
                 for name, times in result.stages.items()
             },
             "peak_memory": self.peak_memory,
-            "quality": None,
+            "quality": self.quality and self.quality.to_dict(),
             "sync": self.score and self.score.to_dict(),
             "manifest": self.manifest,
         }

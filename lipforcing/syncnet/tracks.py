@@ -155,11 +155,16 @@ def aligned_crop(frame: torch.Tensor, square: torch.Tensor, size: int) -> torch.
 
     The face is taken for upright, as high as the square (x, y, s) and of usual proportions.
     """
-    x, y, s = square.tolist()
-    half = s * BOX_SIZE[0] / BOX_SIZE[1]
-    matrix = box_matrix(x - half, y - s, x + half, y + s)[None]
+    matrix = square_matrix(square)[None]
     region = face_region([ImagePicture(frame)], matrix)
     return crop_faces(region, matrix, (size, size), frame.shape[:2])[0].permute(1, 2, 0)
+
+
+def square_matrix(square: torch.Tensor) -> torch.Tensor:
+    """Pixel of the frame to pixel of the aligned crop [2, 3] for a face as high as the square [3] (x, y, s)."""
+    x, y, s = square.tolist()
+    half = s * BOX_SIZE[0] / BOX_SIZE[1]
+    return box_matrix(x - half, y - s, x + half, y + s)
 
 
 def whole_crop(frame: torch.Tensor, size: int) -> torch.Tensor:

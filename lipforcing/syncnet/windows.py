@@ -1,6 +1,6 @@
 """Sliding windows over a clip and their SyncNet embeddings.
 
-Window i sees video frames i ... i + 4 and hears cepstra 4 i ... 4 i + 19 (docs/model.md, SyncNet).
+Window i sees video frames i ... i + 4 and hears steps 4 i ... 4 i + 19 of 10 ms (docs/model.md, SyncNet).
 """
 
 from __future__ import annotations
@@ -8,12 +8,13 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 
+from ..audio.logmel import BANDS, OVERHANG, LogMelEncoder
 from ..audio.mfcc import mfcc
-from ..models.syncnet import WINDOW_CEPSTRA, WINDOW_FRAMES, SyncNet
+from ..models.syncnet import WINDOW_FRAMES, WINDOW_HOPS, Sound, SyncNet
 from ..timeline import SAMPLES_PER_FRAME
 
-CEPSTRA_PER_FRAME = 4
-CEPSTRA_HOP = SAMPLES_PER_FRAME // CEPSTRA_PER_FRAME
+HOPS_PER_FRAME = 4
+CEPSTRA_HOP = SAMPLES_PER_FRAME // HOPS_PER_FRAME
 CEPSTRA_WINDOW = 400
 
 
@@ -72,9 +73,27 @@ class AudioTrack:
     def embeddings(self, first: int, end: int) -> torch.Tensor:
         """Embeddings [end - first, E] of windows first ... end - 1, all below ``windows``."""
         weight = next(self.model.parameters())
-        cepstra = CEPSTRA_PER_FRAME * (end - first - 1) + WINDOW_CEPSTRA[1]
-        start = first * SAMPLES_PER_FRAME
-        samples = self.pcm[start : start + CEPSTRA_HOP * (cepstra - 1) + CEPSTRA_WINDOW]
-        features = mfcc(samples, previous=float(self.pcm[start - 1]) if start else 0.0)
-        windows = features.unfold(0, WINDOW_CEPSTRA[1], CEPSTRA_PER_FRAME)[:, None]
+        windows = sound_windows(self.model.config.sound, self.pcm, first, end)
         return self.model.audio(windows.to(weight.device, weight.dtype))
+
+
+def sound_windows(sound: Sound, pcm: torch.Tensor, first: int, end: int) -> torch.Tensor:
+    """What the audio network hears of windows first ... end - 1 of a recording: [end - first, 1, R, 20].
+
+    Cepstra are those of 16-bit integers, log-mel bands those that the tiny family's student hears.
+
+    Args:
+        sound: which of them.
+        pcm: mono int16 [samples] at 16 kHz; the windows lie inside of it.
+    """
+    hops = HOPS_PER_FRAME * (end - first - 1) + WINDOW_HOPS
+    start = first * SAMPLES_PER_FRAME
+    if sound == "mfcc":
+        samples = pcm[start : start + CEPSTRA_HOP * (hops - 1) + CEPSTRA_WINDOW]
+        rows = mfcc(samples, previous=float(pcm[start - 1]) if start else 0.0)
+    else:
+        stop = start + CEPSTRA_HOP * hops
+        samples = F.pad(pcm[max(0, start - OVERHANG) : stop + OVERHANG].float() / 32768, (max(0, OVERHANG - start), 0))
+        missing = stop - start + 2 * OVERHANG - len(samples)  # beyond the end
+        rows = LogMelEncoder().hops(F.pad(samples, (0, missing))).view(-1, BANDS)
+    return rows.unfold(0, WINDOW_HOPS, HOPS_PER_FRAME)[:, None]

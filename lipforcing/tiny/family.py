@@ -34,6 +34,7 @@ PARTS: dict[str, Callable[[], nn.Module]] = {
     "teacher": lambda: WanTransformer(tiny_transformer()),
     "codec": TinyCodec,
     "syncnet": lambda: SyncNet(SyncNetConfig.tiny()),
+    "syncnet_logmel": lambda: SyncNet(SyncNetConfig.tiny_logmel()),
     "meter": MouthMeter,
 }
 
@@ -41,7 +42,7 @@ KINDS = {"student": Kind.STUDENT.value, "teacher": Kind.TEACHER.value, "syncnet"
 
 
 def weights_path(part: str) -> Path:
-    """File of a part of the family: student, teacher, codec, syncnet or meter."""
+    """File of a part of the family: student, teacher, codec, syncnet, syncnet_logmel or meter."""
     return WEIGHTS / f"{part}.safetensors"
 
 

@@ -26,6 +26,7 @@ def test_a_run_reports_what_it_did_and_with_what(tmp_path, capsys):
     files = {"video": CLIP, "audio": SPEECH, **{part: family.weights_path(part) for part in ("student", "codec")}}
     assert digests == {role: hashlib.sha256(path.read_bytes()).hexdigest() for role, path in files.items()}
     assert made["options"]["seed"] == 5
+    assert data["quality"]["frames"] == 40 and 0.2 < data["quality"]["sharpness_ratio"] < 2
     assert data["sync"]["faces"][0]["seconds"] == 1.6 and data["sync"]["confidence"] > 0
     page = (tmp_path / "out.mkv.report.html").read_text(encoding="utf-8")
     assert page.count("data:image/jpeg") == 6 and digests["student"] in page

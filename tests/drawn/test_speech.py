@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from lipforcing.drawn import speech
-from lipforcing.drawn.speech import VOICES, available, random_sentence, speak, utterance, viseme_track
+from lipforcing.drawn.speech import VOICES, available, passage, random_sentence, speak, utterance, viseme_track
 from lipforcing.drawn.visemes import STOPS
 from lipforcing.errors import InputError
 
@@ -67,6 +67,18 @@ def test_utterance_is_exact_and_repeats():
     again = utterance(5, 3.24)
     assert torch.equal(waveform, again[0]) and torch.equal(mouth, again[1])
     assert not torch.equal(waveform, utterance(6, 3.24)[0])
+
+
+@spoken
+def test_a_passage_names_what_its_utterance_says():
+    said, (waveform, mouth) = passage(5, 3.24), utterance(5, 3.24)
+    assert torch.equal(said.waveform, waveform) and said.phonemes[-1][2] > 2
+    starts, ends = ([phoneme[side] for phoneme in said.phonemes] for side in (1, 2))
+    assert starts == sorted(starts) and all(end <= start + 1e-6 for end, start in zip(ends, starts[1:]))
+    closures = [(start, end) for name, start, end in said.phonemes if name in ("m", "p", "b") and end < 3.2]
+    assert len(closures) >= 2
+    for start, end in closures:
+        assert mouth[int(start * 25) : int(end * 25) + 1, 0].min() < 0.1
 
 
 @spoken

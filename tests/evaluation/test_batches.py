@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 
 from lipforcing.evaluation.batches import BATCH, CROP, Place, Shown, in_batches, side_by_side
+from lipforcing.faces.align import BOX_CENTRE
+from lipforcing.faces.warp import transform
 from lipforcing.syncnet.tracks import SquareTrack, fixed_square
 
 
@@ -33,6 +35,10 @@ def test_only_frames_with_the_face_are_batched():
     assert [len(batch.result_frames) for batch in batches] == [BATCH, 3]
     assert batches[0].result.shape == batches[0].reference.shape == (BATCH, CROP, CROP, 3)
     assert int(batches[0].result_frames[0][0, 0, 0]) == 20
+    assert batches[0].indices == [*range(2, BATCH + 2)] and batches[0].matrices.shape == (2, BATCH, 2, 3)
+    expected = torch.tensor([[20.0, 20.0], [23.5, 19.5]])  # middles of the track's square and of the picture
+    middles = transform(batches[0].matrices[:, 0], expected[:, None])[:, 0]
+    torch.testing.assert_close(middles, torch.tensor([BOX_CENTRE, (209.5, 279.5)]))
     own, reference = batches[0].squares[0]
     assert own.tolist() == [20, 20, 15] and reference.tolist() == [23.5, 19.5, 24]
 

@@ -18,6 +18,7 @@ from lipforcing.syncnet import SyncNet, SyncNetConfig, Verdict
 from lipforcing.syncnet.report import report
 
 from .clips import clip
+from .drawn import pictures, speech, write
 
 pytest.importorskip("skimage")
 
@@ -27,19 +28,24 @@ SMALL = SyncNetConfig(64, (2, 3, 4, 5, 6, 7), (3, 4, 5, 6, 7, 8), 9, aligned=Tru
 @pytest.fixture(scope="module")
 def options() -> Options:
     torch.manual_seed(1)
-    return Options(SyncNet(SMALL).eval(), "full")
+    second = SyncNet(replace(SMALL, sound="logmel")).eval()
+    return Options(SyncNet(SMALL).eval(), "full", second=second)
 
 
 def test_equal_videos(tmp_path, options):
     for folder in ("a", "b"):
         clip(tmp_path / folder / "one.mkv", frames=45)
-    (tmp_path / "a" / "one.json").write_text('{"fps": 31.5, "first_frame_seconds": 0.5}')
+    (tmp_path / "a" / "one.json").write_text('{"fps": 11, "first_frame_seconds": 0.1}')
+    speed = tmp_path / "a" / next(path.name for path in (tmp_path / "a").glob("one.*") if path.suffix != ".json")
+    speed.with_name(f"{speed.name}.report.json").write_text('{"fps": 31.5, "first_frame_seconds": 0.5}')
     told = []
     result = evaluate(tmp_path / "a", tmp_path / "b", options, lambda *progress: told.append(progress))
     values = result.clips["one"]
     assert values["ssim_face"] == values["ssim_mouth"] == values["ssim_outside"] == pytest.approx(1)
     assert values["psnr_mouth"] == values["psnr_outside"] == 100 and values["fps"] == 31.5
     assert values["sync_c"] == values["sync_c_reference"] and values["sync_d"] == values["sync_d_reference"]
+    assert values["sync_c_second"] > 0 and values["sync_d_second"] not in (0, values["sync_d"])
+    assert (values["sharpness"], values["flicker"], values["seam"], values["outside_changed"]) == (1, 0, 0, 0)
     assert result.not_measured["lpips_mouth"] == "needs --lpips-weights FILE" and "fid" in result.not_measured
     assert told == [(0, 1, "one")] and set(values) <= {metric.key for metric in METRICS}
     assert json.loads(json.dumps(result.to_dict()))["metrics"]["psnr_mouth"]["n"] == 1
@@ -67,7 +73,7 @@ def test_what_cannot_be_compared_is_listed(tmp_path, options):
         "no result of this name: missing.mkv",
         "short: 8 frames against 12",
         "small: the result is 20x24, the reference 40x48",
-        "mute.mkv: no sync figures",
+        "mute.mkv: nothing is compared with its sound",
         "broken: ",
         "good.json: not of the form",
         "good: no sync figures: too few frames",
@@ -76,6 +82,24 @@ def test_what_cannot_be_compared_is_listed(tmp_path, options):
         assert words in said, words
     assert "sync_c" in result.not_measured and "notes" not in said
     assert result.clips["good"]["psnr_mouth"] < 20
+
+
+def test_lips_are_measured_where_they_are_seen(tmp_path, options):
+    mouth, waveform = speech(1, 30, 14)
+    for folder, track in (("a", mouth), ("b", mouth), ("c", mouth[[0]].expand(44, -1))):
+        write(tmp_path / folder / "talk.mkv", pictures(track), waveform)
+    write(tmp_path / "b" / "more.mkv", pictures(mouth)[:2])
+    write(tmp_path / "a" / "more.mkv", pictures(mouth)[:2])
+    (tmp_path / "said").mkdir()
+    (tmp_path / "said" / "talk.json").write_text('[["m", 0.0, 0.04], ["a", 0.04, 1.2]]')
+    told = replace(options, phonemes=tmp_path / "said")
+    result = evaluate(tmp_path / "a", tmp_path / "b", told)
+    values = result.clips["talk"]
+    assert values["opening"] == pytest.approx(1) and values["opening_lag"] == 0 and values["silence_closed"] == 1
+    assert values["closure_recall"] in (0, 1) and "closure_f1" in values
+    assert any(problem.startswith("more: ") and "has no phonemes of it" in problem for problem in result.problems)
+    still = evaluate(tmp_path / "c", tmp_path / "b", options)
+    assert still.clips["talk"]["opening"] < 0.5 and still.not_measured["closure_f1"] == "needs --phonemes DIR"
 
 
 def test_nothing_to_compare_is_an_error(tmp_path, options):

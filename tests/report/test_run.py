@@ -6,6 +6,7 @@ from fractions import Fraction
 import pytest
 
 from lipforcing.errors import InputError
+from lipforcing.evaluation.quality import Quality
 from lipforcing.media import DurationPolicy
 from lipforcing.pipeline import Passed, SyncResult
 from lipforcing.report import RunReport, check_report
@@ -32,7 +33,8 @@ def result_at(path) -> SyncResult:
 
 def test_both_files_stand_beside_the_result_and_agree(tmp_path):
     silent = VideoScore((FaceScore(0, 50, None, SyncReport.without_figures(Verdict.SILENT)),))
-    report = RunReport(result_at(tmp_path / "o.mp4"), {}, "written as H.264.", peak_memory=10**9, score=silent)
+    figures = Quality(40, 0.125, 8, None, 0, None, None, 0.75, 2.0, 1.25, True, 100.0, ("Nothing is silent.",))
+    report = RunReport(result_at(tmp_path / "o.mp4"), {}, "written as H.264.", 10**9, figures, silent)
     paths = report.write()
     assert sorted(tmp_path.iterdir()) == sorted(paths)
     assert [path.name for path in paths] == ["o.mp4.report.json", "o.mp4.report.html"]
@@ -40,7 +42,7 @@ def test_both_files_stand_beside_the_result_and_agree(tmp_path):
     assert (data["fps"], data["first_frame_seconds"], data["peak_memory"]) == (12.5, 0.5, 10**9)
     assert data["done"]["passed"][1] == {"start": 1.0, "end": 1.2, "frames": 5, "reason": "turned <too> far"}
     assert data["stages"]["read"] == {"total": pytest.approx(0.6), "median": 0.2, "runs": 3}
-    assert data["sync"]["verdict"] == "silent audio" and data["quality"] is None
+    assert data["sync"]["verdict"] == "silent audio" and data["quality"]["seam"] == 1.25
     for said in (
         "turned &lt;too&gt; far",
         "One &amp; two.",

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from lipforcing.models.syncnet import SyncNet
-from lipforcing.syncnet.windows import AudioTrack, LipTrack, prepare_crops, to_pcm16
+from lipforcing.audio.logmel import LogMelEncoder
+from lipforcing.models.syncnet import SOUND_ROWS, SyncNet
+from lipforcing.syncnet.windows import AudioTrack, LipTrack, prepare_crops, sound_windows, to_pcm16
 from lipforcing.timeline import SAMPLES_PER_FRAME
 
 from .distances import SMALL
@@ -29,6 +30,23 @@ def clip() -> tuple[torch.Tensor, torch.Tensor]:
 def test_audio_windows_do_not_depend_on_the_piece(model, clip):
     audio = AudioTrack(model, to_pcm16(clip[1]))
     torch.testing.assert_close(audio.embeddings(17, 29), audio.embeddings(0, 40)[17:29])
+
+
+@pytest.mark.parametrize("sound", SOUND_ROWS)
+def test_windows_of_sound_do_not_depend_on_the_piece(clip, sound):
+    pcm = to_pcm16(clip[1])
+    whole = sound_windows(sound, pcm, 0, 55)
+    assert whole.shape == (55, 1, SOUND_ROWS[sound], 20)
+    torch.testing.assert_close(sound_windows(sound, pcm, 17, 55), whole[17:])
+    assert torch.equal(whole[1, 0, :, :-4], whole[0, 0, :, 4:])
+
+
+def test_bands_are_those_that_the_student_hears(clip):
+    pcm = to_pcm16(clip[1])
+    stream = LogMelEncoder().stream()
+    rows = torch.cat([stream.push(pcm / 32768), stream.finish()])  # of frames i - 1, i, i + 1, hop by hop
+    heard = sound_windows("logmel", pcm, 3, 4)[0, 0]
+    torch.testing.assert_close(heard.T.reshape(5, -1), rows[3:8].view(5, 3, -1)[:, 1])
 
 
 def test_crops_become_bgr_and_are_resized():

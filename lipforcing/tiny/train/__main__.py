@@ -1,8 +1,8 @@
 """``python -m lipforcing.tiny.train [PART ...] [--out DIR]``: train parts of the tiny family from scratch.
 
-Parts, in the order of their dependence: codec, meter, syncnet, teacher, student. Weights go to the package's own
-folder, logs, plots and cached training data to ``--out``. An interrupted part goes on from its last checkpoint, but
-draws its data from the start of their order again.
+Parts, in the order of their dependence: codec, meter, syncnet, syncnet_logmel, teacher, student. Weights go to the
+package's own folder, logs, plots and cached training data to ``--out``. An interrupted part goes on from its last
+checkpoint, but draws its data from the start of their order again.
 """
 
 from __future__ import annotations
@@ -14,13 +14,15 @@ from pathlib import Path
 import torch
 
 from ...checkpoints.files import open_tensors
+from ...models.syncnet import SyncNetConfig
 from .. import family
 from . import codec, denoiser, meter, syncnet
 from .data import SpeechClips, speech_clips
 from .latents import LatentClips, encode_clips
 
-ORDER = ("codec", "meter", "syncnet", "teacher", "student")
+ORDER = ("codec", "meter", "syncnet", "syncnet_logmel", "teacher", "student")
 DATA_SEED, CLIPS, FRAMES = 21, 360, 105
+OTHER_SEED, OTHER_CLIPS = 22, 200
 
 
 def clips(out: Path) -> SpeechClips:
@@ -44,6 +46,9 @@ def train_part(part: str, out: Path) -> None:
         module, recipe = meter.run(out), meter.RECIPE
     elif part == "syncnet":
         module, recipe = syncnet.run(clips(out), out), syncnet.RECIPE
+    elif part == "syncnet_logmel":  # other people and other speech: an opinion of its own
+        others = speech_clips(OTHER_SEED, OTHER_CLIPS, FRAMES, out / "data")
+        module, recipe = syncnet.run(others, out, syncnet.LOGMEL, SyncNetConfig.tiny_logmel()), syncnet.LOGMEL
     elif part == "teacher":
         module, recipe = denoiser.train_teacher(latents(out), out), denoiser.TEACHER
     else:

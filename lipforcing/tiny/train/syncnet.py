@@ -1,4 +1,4 @@
-"""Training of the tiny SyncNet."""
+"""Training of the tiny SyncNets."""
 
 from __future__ import annotations
 
@@ -8,27 +8,30 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ...audio.mfcc import mfcc
-from ...models.syncnet import WINDOW_CEPSTRA, WINDOW_FRAMES, SyncNet, SyncNetConfig
-from ...syncnet.windows import CEPSTRA_PER_FRAME, to_pcm16
-from ...timeline import SAMPLE_RATE
+from ...models.syncnet import WINDOW_FRAMES, SyncNet, SyncNetConfig
+from ...syncnet.windows import sound_windows, to_pcm16
 from .data import SpeechClips
 from .loop import Recipe, train
 
 RECIPE = Recipe("syncnet", iterations=700, learning_rate=2e-3, seed=51)
+LOGMEL = Recipe("syncnet_logmel", iterations=500, learning_rate=2e-3, seed=52)
 BATCH, FRAMES = 6, 33
 SHARPNESS = 0.5  # of the softmax over squared distances
 
 
-def run(clips: SpeechClips, out: Path) -> SyncNet:
-    """Contrastive training: among all windows of a clip, each lip window has to find its own audio and vice versa."""
-    torch.manual_seed(RECIPE.seed)
-    model = SyncNet(SyncNetConfig.tiny())
+def run(clips: SpeechClips, out: Path, recipe: Recipe | None = None, config: SyncNetConfig | None = None) -> SyncNet:
+    """Contrastive training: among all windows of a clip, each lip window has to find its own audio and vice versa.
+
+    ``recipe`` and ``config`` are by default those of the first SyncNet.
+    """
+    recipe, config = recipe or RECIPE, config or SyncNetConfig.tiny()
+    torch.manual_seed(recipe.seed)
+    model = SyncNet(config)
     size = model.config.image_size
     windows = FRAMES - WINDOW_FRAMES + 1
-    cepstra = torch.stack([mfcc(to_pcm16(w), SAMPLE_RATE).float().T for w in clips.waveform])
-    generator = torch.Generator().manual_seed(RECIPE.seed)
     last_start = clips.target.shape[1] - FRAMES - 1
+    heard = [sound_windows(config.sound, to_pcm16(w), 0, last_start - 1 + windows).float() for w in clips.waveform]
+    generator = torch.Generator().manual_seed(recipe.seed)
 
     def step(_: int) -> dict[str, Tensor]:
         rows = torch.randint(len(clips.target), (BATCH,), generator=generator).tolist()
@@ -38,8 +41,7 @@ def run(clips: SpeechClips, out: Path) -> SyncNet:
             frames = clips.target[row, start : start + FRAMES].permute(0, 3, 1, 2).flip(1).float()
             frames = F.interpolate(frames, (size, size), mode="bilinear", antialias=True)
             lips.append(frames.transpose(0, 1))
-            heard = cepstra[row].unfold(1, WINDOW_CEPSTRA[1], CEPSTRA_PER_FRAME)[:, start : start + windows]
-            sounds.append(heard.transpose(0, 1)[:, None])
+            sounds.append(heard[row][start : start + windows])
         lip = model.netfclip(model.netcnnlip(torch.stack(lips))[..., 0, 0].transpose(1, 2).flatten(0, 1))
         audio = model.audio(torch.cat(sounds))
         lip, audio = lip.unflatten(0, (BATCH, windows)), audio.unflatten(0, (BATCH, windows))
@@ -49,4 +51,4 @@ def run(clips: SpeechClips, out: Path) -> SyncNet:
         hits = (logits.argmax(1) == target).float().mean()
         return {"loss": loss, "hits": hits}
 
-    return train(model, step, RECIPE, out)
+    return train(model, step, recipe, out)

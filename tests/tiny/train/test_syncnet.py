@@ -1,4 +1,4 @@
-"""The tiny SyncNet's recipe."""
+"""The tiny SyncNets' recipes."""
 
 from __future__ import annotations
 
@@ -7,21 +7,23 @@ from dataclasses import replace
 import pytest
 import torch
 
-from lipforcing.models.syncnet import SyncNet
+from lipforcing.models.syncnet import SyncNetConfig
 from lipforcing.tiny.train import syncnet
 from lipforcing.tiny.train.data import SpeechClips
 
 
-def test_a_few_steps(monkeypatch, tmp_path):
+@pytest.mark.parametrize(
+    ("recipe", "config"), [(syncnet.RECIPE, SyncNetConfig.tiny()), (syncnet.LOGMEL, SyncNetConfig.tiny_logmel())]
+)
+def test_a_few_steps(monkeypatch, tmp_path, recipe, config):
     pytest.importorskip("matplotlib")
-    monkeypatch.setattr(syncnet, "RECIPE", replace(syncnet.RECIPE, iterations=2))
     monkeypatch.setattr(syncnet, "BATCH", 2)
     frames = 40
     pictures = torch.randint(0, 255, (2, frames, 128, 128, 3), dtype=torch.uint8)
     clips = SpeechClips(pictures, pictures, torch.zeros(2, frames, 5), 0.1 * torch.randn(2, frames * 640))
-    model = syncnet.run(clips, tmp_path)
-    assert isinstance(model, SyncNet) and all(p.isfinite().all() for p in model.parameters())
-    header, *rows = (tmp_path / "syncnet.csv").read_text().splitlines()
+    model = syncnet.run(clips, tmp_path, replace(recipe, iterations=2), config)
+    assert model.config == config and all(p.isfinite().all() for p in model.parameters())
+    header, *rows = (tmp_path / f"{recipe.name}.csv").read_text().splitlines()
     assert header == "step,seconds,loss,hits" and len(rows) == 2
     loss, hits = map(float, rows[0].split(",")[2:])
     assert loss > 2 and hits < 0.5  # there is nothing to find in noise
