@@ -30,7 +30,7 @@ from lipforcing.faces.align import box_matrix
 from lipforcing.faces.follow import DetectingFollower, FixedFollower
 from lipforcing.faces.landmarks import Face
 from lipforcing.faces.paste import paste_weights
-from lipforcing.media import AudioSource, VideoReader, VideoWriter, read_audio
+from lipforcing.media import AudioSource, VideoReader, VideoWriter, counted, read_audio
 from lipforcing.media.pixels import samples
 from lipforcing.pipeline import SyncOptions, sync_file
 
@@ -378,7 +378,7 @@ def test_every_picture_comes_at_its_time_and_is_left_alone_outside_the_mouth(nam
     assert ran.numbers == list(clip.numbers)
     assert ran.times == pytest.approx(clip.times, abs=0.0011)
     assert ran.seconds == pytest.approx(clip.seconds, abs=0.0021)
-    assert f"{len(clip.numbers)} frames written, {clip.seconds:.2f} s" in ran.said
+    assert f"{counted(len(clip.numbers))} written, {clip.seconds:.2f} s" in ran.said
     untouched(ran, video, clip.numbers)
     assert read_audio(ran.out).seconds == pytest.approx(clip.seconds, abs=0.01)
 
@@ -445,8 +445,8 @@ SOUNDS: dict[str, Sound] = {
     "silence": Sound(lambda f: wav(f, np.zeros((1, 7680)))),
     "clipped": Sound(lambda f: wav(f, np.sign(tone(0.48, 16_000)))),
     "0.1 s": Sound(lambda f: wav(f, tone(0.1, 16_000)), 3, said="3 frames written, 0.12 s"),
-    "0.01 s": Sound(lambda f: wav(f, tone(0.01, 16_000)), 1, said="1 frames written"),
-    "one sample": Sound(lambda f: wav(f, tone(1 / 16_000, 16_000)), 1, said="1 frames written"),
+    "0.01 s": Sound(lambda f: wav(f, tone(0.01, 16_000)), 1, said="1 frame written"),
+    "one sample": Sound(lambda f: wav(f, tone(1 / 16_000, 16_000)), 1, said="1 frame written"),
     "not a number": Sound(lambda f: float_wav(f, float("nan")), said="10 samples of"),
     "infinite": Sound(lambda f: float_wav(f, float("inf")), said="10 samples of"),
     "not a number, AAC": Sound(lambda f: float_wav(f, float("nan")), said="10 samples of", out="out.mp4"),

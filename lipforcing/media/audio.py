@@ -16,6 +16,7 @@ from ..audio.resample import resample
 from ..errors import InputError
 from ..timeline import SAMPLE_RATE
 from .downmix import Listening, usual_layout
+from .duration import counted
 from .info import decode_video
 from .packets import file_times
 from .source import Source, audio_stream, name_of, open_media, video_stream
@@ -78,7 +79,7 @@ class Recording:
         """What a user should know of it, in sentences."""
         notes = []
         if self.listening.broken:
-            notes.append(f"{self.listening.broken} samples of {self.name} are no numbers and became silence.")
+            notes.append(f"{counted(self.listening.broken, 'sample')} of {self.name} became silence, being no numbers.")
         if self.listening.cancelled:
             notes.append(f"The channels of {self.name} cancel each other; the mouth follows the loudest one.")
         return notes

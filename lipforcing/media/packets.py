@@ -17,8 +17,9 @@ import av
 from .source import Source, audio_stream, open_media, video_stream
 from .timestamps import FrameClock, starts_anew, with_next
 
-# What a single picture is shown at, and pictures without any times, where the file gives them no rate of video.
-_STILL_RATE, _VIDEO_RATES = Fraction(25), (10, 120)
+# What a single picture is shown at, and pictures without any times, where the file gives them no rate of video. That of
+# a single picture is believed up to 60: a GIF's is its clock's, 100.
+_STILL_RATE, _VIDEO_RATES, _STILL_RATES = Fraction(25), (10, 120), (10, 60)
 
 # Formats of broadcasting and discs, whose clocks may start anywhere.
 _JUMPING = ("mpegts", "mpeg")
@@ -163,7 +164,7 @@ def _timed(
 def _agrees(rate: Fraction, times: array) -> bool:
     """Whether pictures come at this rate, on average or most of the time."""
     if len(times) < 2:
-        return _VIDEO_RATES[0] <= rate <= _VIDEO_RATES[1]
+        return _STILL_RATES[0] <= rate <= _STILL_RATES[1]
     steps = sorted(after - before for before, after in pairwise(times))
     mean, typical = times[-1] / len(steps), steps[len(steps) // 2]
     return any(abs(step * float(rate) - 1) < 0.01 + 0.5 / len(times) for step in (mean, typical))

@@ -6,6 +6,7 @@ from fractions import Fraction
 
 import av
 import pytest
+from PIL import Image, features
 
 from lipforcing.errors import InputError
 from lipforcing.media.info import decode_video, open_video_stream, probe
@@ -47,3 +48,15 @@ def test_a_damaged_packet_is_a_gap(tmp_path):
     with open_media(path) as container:
         decoded = list(decode_video(container, open_video_stream(container, path)))
     assert [frame is None for frame in decoded] == [False, False, True, False]
+
+
+@pytest.mark.parametrize("suffix", [".gif", ".avif", ".png", ".jpg"])
+def test_a_still_picture_is_shown_25_times_a_second(tmp_path, suffix):
+    """Whatever its file's clock is: a GIF's ticks 100 times a second."""
+    path = tmp_path / f"still{suffix}"
+    image = Image.fromarray(smooth(64, 48))
+    if suffix == ".avif" and not features.check("avif"):
+        pytest.skip("this Pillow writes no AVIF")
+    image.save(path)
+    info = probe(path)
+    assert (info.frame_rate, info.frame_count) == (25, 1)
