@@ -34,15 +34,12 @@ MAY_IMPORT = {
     "live": "session stream media faces timeline errors",
     "pipeline": "session stream media faces audio timeline errors",
     "evaluation": "syncnet checkpoints faces media errors",
-    "distill": "models sampling",
     "drawn": "audio timeline errors",
-    "tiny": (
-        "drawn pipeline stream syncnet distill checkpoints sampling faces media codecs audio models output timeline "
-        "errors"
-    ),
+    "tiny": "pipeline stream syncnet checkpoints sampling faces media codecs audio models output timeline errors",
+    "distill": "tiny drawn syncnet faces codecs audio models sampling timeline errors",
     "cli": (
-        "tiny drawn evaluation pipeline live session text stream syncnet checkpoints faces media models audio output "
-        "timeline errors"
+        "distill tiny drawn evaluation pipeline live session text stream syncnet checkpoints faces media models audio "
+        "output timeline errors"
     ),
 }
 """Every room and those it may look into: lower ones all."""
@@ -60,8 +57,6 @@ AWAITED = {
     "sample_causal": "the whole algorithm in one place, to which the stages are held",
     "rotation": "of what probe tells whoever calls the engine",
     "speech_segments": "published function of the voice detector; measures of pauses need it",
-    "make_samples": "called by hand: the bundled samples are made once",
-    "make_unseen_speech": "called by hand: the tests' speech is made once",
 }
 """Public names that only tests use so far, and why they stay."""
 

@@ -6,10 +6,12 @@ import pytest
 import torch
 
 from lipforcing.codecs.tiny import TinyCodec, TinyCodecConfig
+from lipforcing.distill.recipes import latents
+from lipforcing.distill.recipes.data import SpeechClips, Spoken
+from lipforcing.distill.recipes.latents import STRIDE, WINDOW, LatentClips, encode_clips, latent_clips
+from lipforcing.distill.recipes.workshop import Workshop
 from lipforcing.models.config import tiny
-from lipforcing.tiny.train import latents
-from lipforcing.tiny.train.data import SpeechClips
-from lipforcing.tiny.train.latents import STRIDE, WINDOW, LatentClips, encode_clips
+from lipforcing.tiny import family
 
 SIZE = (32, 32)
 FRAMES = WINDOW + STRIDE
@@ -41,3 +43,22 @@ def test_inputs_of_some_windows(clips):
     assert torch.equal(inputs.ref_latent[0], clips.source[1, :, :1].float())
     assert torch.equal(inputs.masked_video[2], clips.masked[1].float()) and inputs.audio.shape[:2] == (3, WINDOW)
     assert not inputs.text.any() and inputs.mouth_mask.shape[0] == 3
+
+
+def test_latents_are_those_of_the_workshops_codec(monkeypatch, tmp_path):
+    """Made once for a codec, and anew for another one."""
+    asked = []
+
+    def encode_all(clips, codec):
+        asked.append(codec.smooth[0].bias[0].item())
+        return LatentClips(*(torch.full((2, 3), asked[-1]) for _ in range(4)))
+
+    monkeypatch.setattr(latents, "speech_clips", lambda *_: None)
+    monkeypatch.setattr(latents, "encode_clips", encode_all)
+    workshop = Workshop(tmp_path)
+    first = latent_clips(Spoken(), workshop)
+    assert torch.equal(latent_clips(Spoken(), workshop).target, first.target) and len(asked) == 1
+    codec = family.load("codec")
+    codec.smooth[0].bias += 1
+    family.save("codec", codec, {}, workshop.weights)
+    assert not torch.equal(latent_clips(Spoken(), workshop).target, first.target) and len(asked) == 2

@@ -1,10 +1,10 @@
-"""Training data of the tiny family: drawn faces, spoken sentences, and their latents."""
+"""Training data of the tiny family: drawn faces and spoken sentences, made once."""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +13,14 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from tqdm import tqdm
 
+from ... import drawn
 from ...drawn.faces import MOUTH, Identity, render, sample_head
 from ...drawn.speech import utterance
 from ...timeline import FPS
+from ..cache import code_hash, made
 
 SIZE = (128, 128)
+PER_SEED = 1_000_003  # people and utterances of a seed are numbered from seed times this
 
 
 def pixels(frames: Tensor) -> Tensor:
@@ -39,9 +42,38 @@ def random_clips(seed: int, count: int, frames: int) -> Iterator[tuple[Tensor, T
     """``count`` clips of as many people with mouths moving at random: uint8 [frames, 128, 128, 3] and mouth tracks."""
     generator = torch.Generator().manual_seed(seed)
     for i in range(count):
-        who = seed * 1_000_003 + i
+        who = seed * PER_SEED + i
         mouth = random_mouth(generator, frames)
         yield render(Identity.sample(who), mouth, sample_head(who, frames), SIZE), mouth
+
+
+def random_faces(seed: int, count: int, frames: int, root: Path) -> tuple[Tensor, Tensor]:
+    """``random_clips``, kept in ``root``: pictures [count, frames, 128, 128, 3] and mouth tracks [count, frames, 5]."""
+
+    def make(folder: Path) -> None:
+        clips = tqdm(random_clips(seed, count, frames), total=count, desc="faces", mininterval=5)
+        pictures, mouths = zip(*clips)
+        save_file({"pictures": torch.stack(pictures), "mouth": torch.stack(mouths)}, folder / "faces.safetensors")
+
+    what = {"seed": seed, "count": count, "frames": frames, "size": SIZE, "drawn": code_hash(drawn)}
+    found = load_file(made(root, "faces", what, make) / "faces.safetensors")
+    return found["pictures"], found["mouth"]
+
+
+@dataclass(frozen=True)
+class Spoken:
+    """Which talking clips: a seed's first ``count``, of ``frames`` frames each."""
+
+    seed: int = 21
+    count: int = 360
+    frames: int = 105
+
+    def what(self) -> dict:
+        """All that they are made of."""
+        return {**asdict(self), "size": SIZE, "drawn": code_hash(drawn)}
+
+
+SPOKEN = Spoken()
 
 
 @dataclass(frozen=True)
@@ -63,27 +95,25 @@ class SpeechClips:
     waveform: Tensor
 
 
-def speech_clips(seed: int, count: int, frames: int, folder: Path) -> SpeechClips:
-    """Speak and draw ``count`` clips, or take them from ``folder`` where an earlier call left them."""
-    name = f"clips_{seed}_{count}_{frames}"
-    path, speech = folder / f"{name}.npy", folder / f"{name}.safetensors"
-    if not path.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        spoken = [utterance(seed * 1_000_003 + i, frames / FPS) for i in tqdm(range(count), desc="speech")]
-        waveforms, mouths = (torch.stack(parts) for parts in zip(*spoken))
-        save_file({"waveform": waveforms, "mouth": mouths}, speech)
-        partial = path.with_suffix(".partial")
-        pictures = np.lib.format.open_memmap(partial, "w+", np.uint8, (2, count, frames, *SIZE, 3))
-        for i in tqdm(range(count), desc="talking faces", mininterval=5):
-            who = seed * 1_000_003 + i
-            pose = sample_head(who, frames)
+def speech_clips(spoken: Spoken, root: Path) -> SpeechClips:
+    """Speak and draw clips, or take them from ``root`` where an earlier call left them."""
+
+    def make(folder: Path) -> None:
+        numbers = [spoken.seed * PER_SEED + i for i in range(spoken.count)]
+        said = [utterance(number, spoken.frames / FPS) for number in tqdm(numbers, desc="speech")]
+        waveforms, mouths = (torch.stack(parts) for parts in zip(*said))
+        save_file({"waveform": waveforms, "mouth": mouths}, folder / "speech.safetensors")
+        shape = (2, spoken.count, spoken.frames, *SIZE, 3)
+        pictures = np.lib.format.open_memmap(folder / "pictures.npy", "w+", np.uint8, shape)
+        for i, who in enumerate(tqdm(numbers, desc="talking faces", mininterval=5)):
+            pose = sample_head(who, spoken.frames)
             for version, mouth in enumerate((mouths[i - 1], mouths[i])):
                 pictures[version, i] = render(Identity.sample(who), mouth, pose, SIZE).numpy()
         pictures.flush()
-        partial.rename(path)
-    said = load_file(speech)
-    pictures = np.load(path, mmap_mode="r")
+
+    folder = made(root, "clips", spoken.what(), make)
+    said = load_file(folder / "speech.safetensors")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the pictures are read-only and stay so
-        source, target = (torch.from_numpy(version) for version in pictures)
+        source, target = (torch.from_numpy(version) for version in np.load(folder / "pictures.npy", mmap_mode="r"))
     return SpeechClips(source, target, said["mouth"], said["waveform"])

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 from tqdm import tqdm
 
+from ... import audio
 from ...audio.base import encode_audio
 from ...audio.logmel import LogMelEncoder
 from ...codecs.base import LATENT_CHANNELS, SPATIAL_FACTOR, VideoCodec, encode
 from ...faces.mask import latent_mask, pixel_mask
 from ...models import Inputs, WanConfig
 from ...timeline import frames_for_chunks, latents_for_frames
-from .data import SIZE, SpeechClips, pixels
+from ..cache import code_hash, made, weights_hash
+from .data import SIZE, SpeechClips, Spoken, pixels, speech_clips
+from .workshop import Workshop
 
 CHUNKS = 3  # the smallest clip in which every attention geometry occurs
 WINDOW = frames_for_chunks(CHUNKS)
@@ -46,6 +51,23 @@ class LatentClips:
         mask = latent_mask(*target.shape[-2:]).float().expand(len(rows), 1, 1, -1, -1)
         text = target.new_zeros(len(rows), config.text_len, config.text_dim)
         return target, Inputs(source[:, :, :1], mask, masked, source, self.audio[rows].float(), text)
+
+
+def latent_clips(spoken: Spoken, workshop: Workshop) -> LatentClips:
+    """Talking clips as the workshop's codec encodes them, made once for each codec."""
+    codec = workshop.part("codec")
+
+    def make(folder: Path) -> None:
+        clips = encode_clips(speech_clips(spoken, workshop.data), codec)
+        save_file(vars(clips), folder / "latents.safetensors")
+
+    what = latent_origin(spoken, codec)
+    return LatentClips(**load_file(made(workshop.data, "latents", what, make) / "latents.safetensors"))
+
+
+def latent_origin(spoken: Spoken, codec: VideoCodec) -> dict:
+    """All that latents are made of."""
+    return {**spoken.what(), "codec": weights_hash(codec), "stride": STRIDE, "audio": code_hash(audio)}
 
 
 @torch.no_grad()

@@ -1,7 +1,13 @@
-"""Makes the bundled samples: two driving clips with their own speech, and two unrelated recordings."""
+"""Makes the bundled samples: two driving clips with their own speech, and two unrelated recordings.
+
+    python -m tools.make_samples FOLDER
+
+Writes them into FOLDER, and the tests' speech, which no recipe trains on, as ``unseen_speech.safetensors``.
+"""
 
 from __future__ import annotations
 
+import argparse
 import json
 from fractions import Fraction
 from pathlib import Path
@@ -9,11 +15,11 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
-from ...drawn.faces import Identity, render, sample_head
-from ...drawn.speech import Utterance, speak, utterance
-from ...drawn.visemes import viseme_track
-from ...media import Audio, VideoWriter
-from ...timeline import FPS, SAMPLE_RATE, samples_for_frames
+from lipforcing.drawn.faces import Identity, render, sample_head
+from lipforcing.drawn.speech import Utterance, speak, utterance
+from lipforcing.drawn.visemes import viseme_track
+from lipforcing.media import Audio, VideoWriter
+from lipforcing.timeline import FPS, SAMPLE_RATE, samples_for_frames
 
 PORTRAIT = (384, 288)  # height, width: the 420 x 560 crop at 0.69
 CLIPS = {
@@ -80,3 +86,16 @@ def make_unseen_speech(path: Path, count: int = 8, frames: int = 93) -> None:
     waveforms, mouths = (torch.stack(parts) for parts in zip(*said))
     path.parent.mkdir(parents=True, exist_ok=True)
     save_file({"waveform": (waveforms * 32767).round().to(torch.int16), "mouth": mouths}, path)
+
+
+def main() -> None:
+    """Entry point."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path)
+    folder = parser.parse_args().folder
+    make_samples(folder)
+    make_unseen_speech(folder / "unseen_speech.safetensors")
+
+
+if __name__ == "__main__":
+    main()

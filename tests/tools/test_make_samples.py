@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 
 from lipforcing.drawn.speech import Utterance
 from lipforcing.media import probe
-from lipforcing.tiny.train import samples
+from tools import make_samples as samples
 
 
 @pytest.fixture(autouse=True)

@@ -7,19 +7,21 @@ from dataclasses import replace
 import pytest
 import torch
 
+from lipforcing.distill.recipes import syncnet
+from lipforcing.distill.recipes.data import SpeechClips
+from lipforcing.distill.recipes.workshop import Workshop
+from lipforcing.distill.trainer import train
 from lipforcing.models.syncnet import SyncNet
-from lipforcing.tiny.train import syncnet
-from lipforcing.tiny.train.data import SpeechClips
 
 
 def test_a_few_steps(monkeypatch, tmp_path):
     pytest.importorskip("matplotlib")
-    monkeypatch.setattr(syncnet, "RECIPE", replace(syncnet.RECIPE, iterations=2))
-    monkeypatch.setattr(syncnet, "BATCH", 2)
     frames = 40
     pictures = torch.randint(0, 255, (2, frames, 128, 128, 3), dtype=torch.uint8)
     clips = SpeechClips(pictures, pictures, torch.zeros(2, frames, 5), 0.1 * torch.randn(2, frames * 640))
-    model = syncnet.run(clips, tmp_path)
+    monkeypatch.setattr(syncnet, "speech_clips", lambda *_: clips)
+    task = syncnet.SyncNetTask(replace(syncnet.RECIPE, iterations=2, batch=2), Workshop(tmp_path))
+    model = train(task, tmp_path, tmp_path / "states")["syncnet"]
     assert isinstance(model, SyncNet) and all(p.isfinite().all() for p in model.parameters())
     header, *rows = (tmp_path / "syncnet.csv").read_text().splitlines()
     assert header == "step,seconds,loss,hits" and len(rows) == 2

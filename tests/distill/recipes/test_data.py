@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from lipforcing.tiny.train import data
-from lipforcing.tiny.train.data import pixels, random_clips, random_mouth, speech_clips
+from lipforcing.distill.recipes import data
+from lipforcing.distill.recipes.data import Spoken, pixels, random_clips, random_faces, random_mouth, speech_clips
 
 SIZE = (32, 24)
 
@@ -33,6 +33,15 @@ def test_a_seed_is_a_set_of_clips(monkeypatch):
     assert one.shape == (3, *SIZE, 3) and mouth.shape == (3, 5) and not torch.equal(one, two)
 
 
+def test_random_faces_are_made_once(monkeypatch, tmp_path):
+    monkeypatch.setattr(data, "SIZE", SIZE)
+    pictures, mouths = random_faces(4, 2, 3, tmp_path)
+    clips = list(random_clips(4, 2, 3))
+    assert torch.equal(pictures, torch.stack([clip[0] for clip in clips])) and torch.equal(mouths[1], clips[1][1])
+    monkeypatch.setattr(data, "random_clips", None)
+    assert torch.equal(random_faces(4, 2, 3, tmp_path)[0], pictures)
+
+
 def test_spoken_clips_show_a_person_twice_and_are_made_once(monkeypatch, tmp_path):
     monkeypatch.setattr(data, "SIZE", SIZE)
     asked = []
@@ -43,9 +52,9 @@ def test_spoken_clips_show_a_person_twice_and_are_made_once(monkeypatch, tmp_pat
         return torch.randn(round(seconds * 16_000), generator=generator), torch.rand(4, 5, generator=generator)
 
     monkeypatch.setattr(data, "utterance", utterance)
-    clips = speech_clips(1, 2, 4, tmp_path)
+    clips = speech_clips(Spoken(1, 2, 4), tmp_path)
     assert clips.source.shape == clips.target.shape == (2, 4, *SIZE, 3) and clips.waveform.shape == (2, 4 * 640)
     changed = (clips.source.int() - clips.target.int()).abs().amax((0, 1, 3, 4))
     assert changed.any() and not changed[: SIZE[0] // 4].any()  # the mouth's rows; hair and brows are the same
-    again = speech_clips(1, 2, 4, tmp_path)
+    again = speech_clips(Spoken(1, 2, 4), tmp_path)
     assert len(asked) == 2 and torch.equal(again.source, clips.source) and torch.equal(again.mouth, clips.mouth)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from lipforcing.tiny.train.muon import RMS, Muon, orthogonalise
+from lipforcing.distill.muon import RMS, Muon, orthogonalise
 
 
 @pytest.mark.parametrize("shape", [(24, 10), (10, 24), (8, 3, 2, 2)])

@@ -9,8 +9,10 @@ import torch
 
 from lipforcing.codecs.base import decode, encode
 from lipforcing.codecs.tiny import TinyCodec
-from lipforcing.tiny.train import codec
-from lipforcing.tiny.train.codec import edges, initialise, moment_loss, reconstruction_loss
+from lipforcing.distill.recipes import codec
+from lipforcing.distill.recipes.codec import edges, initialise, moment_loss, reconstruction_loss
+from lipforcing.distill.recipes.workshop import Workshop
+from lipforcing.distill.trainer import train
 
 
 def test_losses_are_zero_for_what_is_right():
@@ -34,10 +36,17 @@ def test_it_starts_as_principal_components():
     assert (result - video[:, :, :1]).abs().mean() < 0.1
 
 
-def test_a_few_steps(monkeypatch, tmp_path):
+def test_a_few_steps(tmp_path):
     pytest.importorskip("matplotlib")
-    for name, value in {"PEOPLE": 4, "BATCH": 2, "PATCH": 32, "RECIPE": replace(codec.RECIPE, iterations=2)}.items():
-        monkeypatch.setattr(codec, name, value)
-    model = codec.run(tmp_path)
+    recipe = replace(codec.RECIPE, people=4, batch=2, patch=32, iterations=2, precision="float32")
+    model = train(codec.CodecTask(recipe, Workshop(tmp_path)), tmp_path, tmp_path / "states")["codec"]
     assert isinstance(model, TinyCodec) and all(p.isfinite().all() for p in model.parameters())
     assert (tmp_path / "codec.csv").read_text().startswith("step,seconds,loss,l1,moments")
+
+
+def test_one_sample_in_a_batch_has_its_mouth_greyed_out(tmp_path):
+    task = codec.CodecTask(replace(codec.RECIPE, people=2, batch=3, patch=128), Workshop(tmp_path))
+    batch = task.draw(0, torch.Generator().manual_seed(1))
+    grey = [not video[:, :, task.mouth.bool()].any() for video in batch["video"]]
+    assert grey == [True, False, False] and batch["weight"].unique().tolist() == [1, 3]
+    assert batch["noise"].shape == (3, 16, 3, 16, 16)
