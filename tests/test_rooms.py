@@ -37,20 +37,17 @@ MAY_IMPORT = {
     "drawn": "audio timeline errors",
     "tiny": "pipeline stream syncnet checkpoints sampling faces media codecs audio models output timeline errors",
     "distill": "tiny drawn syncnet faces codecs audio models sampling timeline errors",
+    "analysis": "distill tiny drawn evaluation syncnet faces media codecs audio models sampling timeline errors",
     "cli": (
-        "distill tiny drawn evaluation pipeline live session text stream syncnet checkpoints faces media models audio "
-        "output timeline errors"
+        "analysis distill tiny drawn evaluation pipeline live session text stream syncnet checkpoints faces media "
+        "models audio output timeline errors"
     ),
 }
 """Every room and those it may look into: lower ones all."""
 
 AWAITED = {
-    "bidirectional": "the teacher's sampler, which a host's own stands in for until the trajectories are analysed",
-    "guided": "of the teacher's sampler",
-    "sample_euler": "of the teacher's sampler",
-    "velocity_to_eps": "reference conversion, in the golden set; the analysis of trajectories needs it",
+    "velocity_to_eps": "reference conversion, in the golden set",
     "x0_to_velocity": "reference conversion, in the golden set",
-    "x0_to_eps": "reference conversion, in the golden set",
     "eps_to_x0": "reference conversion, in the golden set",
     "unshift_time": "reference schedule, in the golden set; the distillation draws times with it",
     "sync_window_scale": "reference schedule, in the golden set; the distillation guides with it",

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from ..errors import InputError
-from . import bench, demo, evaluate, live, score, sync, text, train, weights
+from . import analyze, bench, demo, evaluate, live, score, sync, text, train, weights
 
-TOPICS = (demo, sync, live, score, evaluate, text, weights, train, bench)
+TOPICS = (demo, sync, live, score, evaluate, text, weights, train, analyze, bench)
 
 
 def build_parser() -> argparse.ArgumentParser:

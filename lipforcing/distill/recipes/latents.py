@@ -89,6 +89,5 @@ def encode_clips(clips: SpeechClips, codec: VideoCodec) -> LatentClips:
         of_target = pixels(torch.stack([clips.target[i, s : s + WINDOW] for s in starts]))
         of_source = pixels(torch.stack([clips.source[i, s : s + WINDOW] for s in starts]))
         for part, video in ((target, of_target), (source, of_source), (masked, of_target * keep)):
-            with torch.autocast("cpu", torch.bfloat16):
-                part[rows] = encode(codec, video).half()
+            part[rows] = encode(codec, video).half()
     return LatentClips(target, source, masked, audio)
