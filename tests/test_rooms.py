@@ -36,7 +36,7 @@ MAY_IMPORT = {
     "evaluation": "syncnet checkpoints faces media errors",
     "drawn": "audio timeline errors",
     "tiny": "pipeline stream syncnet checkpoints sampling faces media codecs audio models output timeline errors",
-    "distill": "tiny drawn syncnet faces codecs audio models sampling timeline errors",
+    "distill": "tiny drawn syncnet checkpoints faces media codecs audio models sampling timeline errors",
     "analysis": "distill tiny drawn evaluation syncnet faces media codecs audio models sampling timeline errors",
     "cli": (
         "analysis distill tiny drawn evaluation pipeline live session text stream syncnet checkpoints faces media "
