@@ -35,33 +35,25 @@ MAY_IMPORT = {
     "pipeline": "session stream media faces audio timeline errors",
     "evaluation": "syncnet checkpoints faces media audio timeline errors",
     "report": "pipeline evaluation syncnet stream media models output timeline errors",
-    "distill": "models sampling",
     "drawn": "audio timeline errors",
-    "tiny": (
-        "drawn pipeline stream syncnet distill checkpoints sampling faces media codecs audio models output timeline "
-        "errors"
-    ),
+    "tiny": "pipeline stream syncnet checkpoints sampling faces media codecs audio models output timeline errors",
+    "distill": "tiny drawn syncnet checkpoints faces media codecs audio models sampling timeline errors",
+    "analysis": "distill tiny drawn evaluation syncnet faces media codecs audio models sampling timeline errors",
     "cli": (
-        "tiny drawn report evaluation pipeline live session text stream syncnet checkpoints faces media models audio "
-        "output timeline errors"
+        "analysis distill tiny drawn report evaluation pipeline live session text stream syncnet checkpoints faces "
+        "media models audio output timeline errors"
     ),
 }
 """Every room and those it may look into: lower ones all."""
 
 AWAITED = {
-    "bidirectional": "the teacher's sampler, which a host's own stands in for until the trajectories are analysed",
-    "guided": "of the teacher's sampler",
-    "sample_euler": "of the teacher's sampler",
-    "velocity_to_eps": "reference conversion, in the golden set; the analysis of trajectories needs it",
+    "velocity_to_eps": "reference conversion, in the golden set",
     "x0_to_velocity": "reference conversion, in the golden set",
-    "x0_to_eps": "reference conversion, in the golden set",
     "eps_to_x0": "reference conversion, in the golden set",
     "unshift_time": "reference schedule, in the golden set; the distillation draws times with it",
     "sync_window_scale": "reference schedule, in the golden set; the distillation guides with it",
     "sample_causal": "the whole algorithm in one place, to which the stages are held",
     "speech_segments": "published function of the voice detector; measures of pauses need it",
-    "make_samples": "called by hand: the bundled samples are made once",
-    "make_unseen_speech": "called by hand: the tests' speech is made once",
 }
 """Public names that only tests use so far, and why they stay."""
 

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from ..errors import InputError
-from . import bench, demo, evaluate, live, score, sync, text, weights
+from . import analyze, bench, demo, evaluate, live, prepare, score, sync, text, train, weights
 
-TOPICS = (demo, sync, live, score, evaluate, text, weights, bench)
+TOPICS = (demo, sync, live, score, evaluate, text, weights, prepare, train, analyze, bench)
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import pairwise
 
 import torch
 from torch import Tensor
 
-from ..models import Conditioning, WanTransformer
+from ..models import Conditioning, Inputs, WanTransformer
 from .flow import Denoiser, velocity_to_x0
 
 
@@ -53,6 +54,31 @@ def guided(
         return guide(positive(x_t, t), negative(x_t, t), s if mask is None else 1 + (s - 1) * mask)
 
     return denoise
+
+
+class Teacher:
+    """The bidirectional network over a whole clip, with its conditions and without what guidance strengthens.
+
+    Args:
+        network: the teacher.
+        inputs: of the clip.
+        empty: embedding of the empty prompt [1, n, text_dim], which the negative side has in place of the text; None
+            keeps the text and drops the audio alone, which costs less fidelity for the same sync.
+    """
+
+    def __init__(self, network: WanTransformer, inputs: Inputs, empty: Tensor | None = None) -> None:
+        text = inputs.text if empty is None else empty.expand(len(inputs.text), -1, -1)
+        without = replace(inputs, audio=torch.zeros_like(inputs.audio), text=text)
+        self.positive = bidirectional(network, network.prepare(inputs))
+        self.negative = bidirectional(network, network.prepare(without))
+        self._mouth = inputs.mouth_mask
+
+    def guided(self, scale: float | Callable[[float], float], mouth_only: bool = False) -> Denoiser:
+        """The teacher with guidance of a scale, or of a function of t such as the sync window; see ``guided``.
+
+        ``mouth_only`` guides inside the mouth mask alone.
+        """
+        return guided(self.positive, self.negative, scale, self._mouth if mouth_only else None)
 
 
 def sample_euler(

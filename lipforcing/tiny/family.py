@@ -41,15 +41,15 @@ PARTS: dict[str, Callable[[], nn.Module]] = {
 KINDS = {"student": Kind.STUDENT.value, "teacher": Kind.TEACHER.value, "syncnet": Kind.SYNCNET.value}
 
 
-def weights_path(part: str) -> Path:
+def weights_path(part: str, folder: Path = WEIGHTS) -> Path:
     """File of a part of the family: student, teacher, codec, syncnet, syncnet_logmel or meter."""
-    return WEIGHTS / f"{part}.safetensors"
+    return folder / f"{part}.safetensors"
 
 
-def load(part: str, device: torch.device | str = "cpu") -> nn.Module:
+def load(part: str, device: torch.device | str = "cpu", folder: Path = WEIGHTS) -> nn.Module:
     """A part of the family in float32, in evaluation mode, without gradients."""
     module = PARTS[part]()
-    load_into(module, open_tensors(weights_path(part)), dtype=torch.float32)
+    load_into(module, open_tensors(weights_path(part, folder)), dtype=torch.float32)
     return module.to(device).eval().requires_grad_(False)
 
 
@@ -84,4 +84,4 @@ def save(part: str, module: nn.Module, recipe: dict, folder: Path = WEIGHTS) -> 
         rest={"recipe": recipe},
     )
     folder.mkdir(parents=True, exist_ok=True)
-    return write_weights(InMemory(module.state_dict()), folder / f"{part}.safetensors", "fp16", about)
+    return write_weights(InMemory(module.state_dict()), weights_path(part, folder), "fp16", about)

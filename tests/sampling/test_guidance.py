@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 
 from lipforcing.sampling.flow import forward_process
-from lipforcing.sampling.guidance import bidirectional, guide, guided, sample_euler
+from lipforcing.sampling.guidance import Teacher, bidirectional, guide, guided, sample_euler
 from lipforcing.sampling.schedules import teacher_grid
 from tests.models.helpers import causal_oracle, random_inputs, small_model
 from tests.models.oracle import bidirectional as oracle_bidirectional
@@ -66,3 +68,27 @@ def test_teacher_as_a_denoiser():
     v = oracle_bidirectional(run.oracle, x, torch.full((1, 6), 0.6), run.clip)
     x0 = bidirectional(model, model.prepare(inputs))(x, 0.6)
     torch.testing.assert_close(x0, x - 0.6 * v, atol=2e-5, rtol=0)
+
+
+@torch.no_grad()
+def test_what_guidance_strengthens():
+    """Text and audio, or audio alone; on the whole picture, or in the mouth alone."""
+    model = small_model()
+    inputs = random_inputs(model.config, 3)
+    x, empty = torch.randn(1, 16, 3, 4, 6), torch.randn(1, 1, model.config.text_dim)
+
+    def alone(inputs):
+        return bidirectional(model, model.prepare(inputs))(x, 0.6)
+
+    silent = replace(inputs, audio=torch.zeros_like(inputs.audio))
+    positive = alone(inputs)
+    for teacher, negative in (
+        (Teacher(model, inputs), alone(silent)),
+        (Teacher(model, inputs, empty), alone(replace(silent, text=empty))),
+    ):
+        assert torch.equal(teacher.guided(1.0)(x, 0.6), positive)
+        everywhere = teacher.guided(lambda t: 3.0 * (t > 0.5))(x, 0.6)
+        torch.testing.assert_close(everywhere, positive + 2 * (positive - negative))
+        mouth, mask = teacher.guided(3.0, mouth_only=True)(x, 0.6), inputs.mouth_mask.bool()
+        torch.testing.assert_close(mouth, torch.where(mask, everywhere, positive))
+        assert not torch.allclose(everywhere, positive)

@@ -9,10 +9,11 @@ import torch
 from safetensors.torch import load_file
 
 from benchmarks.tiny_syncnet import PEOPLE, draw, make_clips, trials
+from lipforcing.distill.recipes import RECIPES
+from lipforcing.distill.recipes.data import PER_SEED, SPOKEN
 from lipforcing.drawn.speech import available
 from lipforcing.tiny import family
-from lipforcing.tiny.train.__main__ import DATA_SEED, OTHER_SEED
-from lipforcing.tiny.train.samples import UNSEEN_SEED
+from tools.make_samples import UNSEEN_SEED
 
 SPEECH = Path(__file__).parents[1] / "data" / "unseen_speech.safetensors"
 
@@ -39,7 +40,12 @@ def test_statistics():
 
 def test_nobody_here_was_trained_on():
     """Recipes number people and speech from their seed times 1 000 003."""
-    assert max(11, 41, DATA_SEED, OTHER_SEED) * 1_000_003 + 1000 < 50_000_000 < min(PEOPLE, UNSEEN_SEED)
+    seeds = [
+        SPOKEN.seed,
+        RECIPES["syncnet_logmel"][0].spoken.seed,
+        *(RECIPES[name][0].seed for name in ("codec", "meter")),
+    ]
+    assert PER_SEED * max(seeds) + 1000 < 50_000_000 < min(PEOPLE, UNSEEN_SEED)
 
 
 def test_a_deaf_network_finds_nothing():

@@ -1,0 +1,105 @@
+"""Figures of a clean estimate against the truth, both through the codec."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+
+from ..audio.base import encode_audio
+from ..audio.logmel import LogMelEncoder
+from ..codecs.base import VideoCodec, decode, encode
+from ..faces.mask import latent_mask, pixel_mask
+from ..models import Inputs, WanConfig
+from ..models.syncnet import SyncNet
+from ..syncnet import score
+from ..tiny import family
+from ..tiny.meter import correlation
+from .clips import Clip
+
+
+@dataclass(frozen=True)
+class Instruments:
+    """Codec and measuring networks of the tiny family."""
+
+    codec: VideoCodec = field(default_factory=lambda: family.load("codec"))
+    syncnet: SyncNet = field(default_factory=lambda: family.load("syncnet"))
+    meter: nn.Module = field(default_factory=lambda: family.load("meter"))
+
+
+class Measures:
+    """A clip as teacher and instruments take it.
+
+    Args:
+        clip: see ``Clip``.
+        tools: see ``Instruments``.
+    """
+
+    def __init__(self, clip: Clip, tools: Instruments) -> None:
+        self.clip, self.tools = clip, tools
+        self.mask = pixel_mask(*clip.target.shape[1:3]).bool()
+        target, source = (video(pictures) for pictures in (clip.target, clip.source))
+        self.truth, self.source = encode(tools.codec, target), encode(tools.codec, source)
+        self.masked = encode(tools.codec, target * ~self.mask)
+        self.pictures = self.decode(self.truth)
+        self.track = self.mouth_track(self.pictures)
+
+    def inputs(self, config: WanConfig) -> Inputs:
+        """What the teacher is given; the reference sequence shows the person saying something else."""
+        frames = len(self.clip.target)
+        audio = encode_audio(LogMelEncoder(), self.clip.waveform, frames)[None, :frames]
+        mask = latent_mask(*self.truth.shape[-2:]).float()[None, None, None]
+        text = torch.zeros(1, config.text_len, config.text_dim)
+        return Inputs(self.source[:, :, :1], mask, self.masked, self.source, audio, text)
+
+    def decode(self, latents: Tensor) -> Tensor:
+        """Pictures [T, 3, H, W] in [-1, 1]."""
+        return decode(self.tools.codec, latents)[0].transpose(0, 1)
+
+    def mouth_track(self, pictures: Tensor) -> Tensor:
+        """Opening, width, rounding, teeth, tongue [T, 5] as the meter reads them off."""
+        return self.tools.meter(pictures)
+
+    def __call__(self, latents: Tensor) -> dict[str, float]:
+        """Figures of an estimate.
+
+        ``mouth_error`` stands for the mouth's LPIPS: mean absolute difference inside the mask, of pixels and of the
+        differences of neighbouring pixels, in percent of the range. ``landmarks`` is the mean distance of mouth
+        tracks, ``opening`` the correlation of openings, ``amplitude`` the share of the truth's spread.
+        """
+        pictures = self.decode(latents)
+        track = self.mouth_track(pictures)
+        sync = score(self.tools.syncnet, levels(pictures), self.clip.waveform).padded
+        return {
+            "mouth_error": self.mouth_error(pictures),
+            "sync_c": sync.confidence,
+            "sync_d": sync.distance,
+            "opening": correlation(track[:, 0], self.track[:, 0]),
+            "amplitude": (track[:, 0].std() / self.track[:, 0].std()).item(),
+            "landmarks": (track - self.track).norm(dim=1).mean().item(),
+        }
+
+    def mouth_error(self, pictures: Tensor) -> float:
+        """See ``__call__``."""
+        difference = pictures - self.pictures
+        terms = [difference.abs()[..., self.mask].mean()]
+        for axis in (-1, -2):
+            inside = self.mask.narrow(axis, 1, self.mask.shape[axis] - 1)
+            terms.append(difference.diff(dim=axis).abs()[..., inside].mean())
+        return 50 * sum(terms).item()
+
+    def moved(self, first: Tensor, second: Tensor) -> dict[str, float]:
+        """Mean difference of two estimates' pictures inside and outside the mouth mask, in 8-bit levels."""
+        difference = 127.5 * (self.decode(first) - self.decode(second)).abs()
+        return {"mouth": difference[..., self.mask].mean().item(), "rest": difference[..., ~self.mask].mean().item()}
+
+
+def video(pictures: Tensor) -> Tensor:
+    """uint8 [T, H, W, 3] to codec pixels [1, 3, T, H, W] in [-1, 1]."""
+    return pictures.permute(3, 0, 1, 2)[None].float() / 127.5 - 1
+
+
+def levels(pictures: Tensor) -> Tensor:
+    """Codec pixels [T, 3, H, W] to uint8 [T, H, W, 3]."""
+    return ((pictures.permute(0, 2, 3, 1) + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)

@@ -1,0 +1,138 @@
+"""Training of the tiny video autoencoder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ...codecs.base import LATENT_CHANNELS, SPATIAL_FACTOR, decode, encode
+from ...codecs.tiny import TinyCodec, to_blocks
+from ...faces.mask import pixel_mask
+from ...timeline import latents_for_frames
+from ..parallel import Network
+from ..recipe import Recipe
+from ..trainer import Batch
+from .data import SIZE, pixels, random_faces
+from .workshop import Workshop, seeded
+
+
+@dataclass(frozen=True)
+class CodecRecipe(Recipe):
+    """Further settings of the codec's training.
+
+    Attributes:
+        people, frames: clips that it learns from, and their length.
+        window: frames of a sample.
+        patch: pixels of a sample's side; the codec is convolutional, so it learns from patches what it needs for whole
+            faces.
+        mouth_weight: of the mouth's pixels in the loss.
+        latent_noise: what the decoder must forgive the diffusion model.
+    """
+
+    people: int = 500
+    frames: int = 17
+    window: int = 9
+    patch: int = 64
+    mouth_weight: float = 3.0
+    latent_noise: float = 0.08
+
+
+RECIPE = CodecRecipe("codec", iterations=2400, learning_rate=2e-3, seed=11, batch=8, precision="bfloat16")
+
+
+class CodecTask:
+    """Reconstruct patches of drawn faces, some of them with the mouth greyed out."""
+
+    made_of: Mapping = {}
+
+    def __init__(self, recipe: CodecRecipe, workshop: Workshop) -> None:
+        self.recipe, self.workshop = recipe, workshop
+        self.mouth = pixel_mask(*SIZE).float()
+        self.networks = {"codec": Network(TinyCodec, self.first_weights)}
+
+    @cached_property
+    def pool(self) -> Tensor:
+        """All faces, uint8 [people, frames, 128, 128, 3]."""
+        recipe = self.recipe
+        return random_faces(recipe.seed, recipe.people, recipe.frames, self.workshop.data)[0]
+
+    def first_weights(self) -> Mapping[str, Tensor]:
+        with seeded(self.recipe.seed):
+            return initialise(TinyCodec(), pixels(self.pool[:, :4])).state_dict()
+
+    def draw(self, step: int, generator: torch.Generator) -> Batch:
+        """Video patches [B, 3, 9, 64, 64], the weights of their pixels [B, 1, 1, 64, 64], and noise for the latents."""
+        recipe, patch = self.recipe, self.recipe.patch
+
+        def pick(limit: int) -> list[int]:
+            return torch.randint(limit, (recipe.batch,), generator=generator).tolist()
+
+        weight = 1 + (recipe.mouth_weight - 1) * self.mouth
+        videos, weights = [], []
+        starts = pick(recipe.people), pick(recipe.frames - recipe.window + 1)
+        places = zip(*starts, pick(SIZE[0] - patch + 1), pick(SIZE[1] - patch + 1))
+        for i, (person, start, top, left) in enumerate(places):
+            area = slice(top, top + patch), slice(left, left + patch)
+            video = pixels(self.pool[person, start : start + recipe.window, area[0], area[1]])
+            # the codec also meets clips whose mouth is greyed out
+            videos.append(video * (1 - self.mouth[area]) if i == 0 else video)
+            weights.append(weight[area][None, None])
+        latents = (LATENT_CHANNELS, latents_for_frames(recipe.window), patch // SPATIAL_FACTOR, patch // SPATIAL_FACTOR)
+        noise = recipe.latent_noise * torch.randn((recipe.batch, *latents), generator=generator)
+        return {"video": torch.stack(videos), "weight": torch.stack(weights), "noise": noise}
+
+    def losses(
+        self, step: int, batch: Batch, models: Mapping[str, nn.Module]
+    ) -> Iterator[tuple[str, dict[str, Tensor]]]:
+        video = batch["video"]
+        latents = encode(models["codec"], video)
+        result = decode(models["codec"], latents + batch["noise"], clamp=False).float()
+        picture = reconstruction_loss(result, video, batch["weight"])
+        moments = moment_loss(latents.float())
+        l1 = F.l1_loss(result, video)
+        yield "codec", {"loss": picture + 0.02 * moments, "l1": l1, "moments": moments}
+
+
+def edges(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Differences of neighbouring pixels, along width and height."""
+    return x.diff(dim=-1), x.diff(dim=-2)
+
+
+def reconstruction_loss(result: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+    """Weighted L1 of pixels, plus L1 of edges (which keeps lips and teeth sharp)."""
+    loss = ((result - target).abs() * weight).mean()
+    for a, b in zip(edges(result), edges(target)):
+        loss = loss + (a - b).abs().mean()
+    return loss
+
+
+def moment_loss(latents: Tensor) -> Tensor:
+    """Pulls every latent channel to zero mean and unit variance, the diffusion model's idea of a latent."""
+    mean, variance = latents.mean(dim=(0, 2, 3, 4)), latents.var(dim=(0, 2, 3, 4))
+    return mean.square().mean() + (variance - 1).square().mean()
+
+
+@torch.no_grad()
+def initialise(codec: TinyCodec, video: Tensor) -> TinyCodec:
+    """Start as the principal components of the blocks of ``video`` [N, 3, 4, H, W], with refinements that add nothing.
+
+    Every latent channel then has zero mean and unit variance.
+    """
+    blocks = to_blocks(video).permute(0, 1, 3, 4, 2).flatten(0, 3)
+    mean, covariance = blocks.mean(0), torch.cov(blocks.T)
+    variances, axes = torch.linalg.eigh(covariance)
+    variances, axes = variances[-codec.latent_channels :], axes[:, -codec.latent_channels :]
+    whiten, colour = (axes / variances.sqrt()).T, axes * variances.sqrt()
+    codec.encoder.linear.weight.copy_(whiten[..., None, None])
+    codec.encoder.linear.bias.copy_(-whiten @ mean)
+    codec.decoder.linear.weight.copy_(colour[..., None, None])
+    codec.decoder.linear.bias.copy_(mean)
+    for last in (codec.encoder.leave, codec.decoder.leave, codec.smooth[-1]):
+        nn.init.zeros_(last.weight)
+        nn.init.zeros_(last.bias)
+    return codec

@@ -1,0 +1,173 @@
+"""Training of the tiny teacher and the tiny student.
+
+The teacher is trained by flow matching over whole windows. The student starts from it and is trained in the very
+geometry of inference: chunk after chunk with the rolling cache, first with clean chunks in the cache (diffusion
+forcing), then with its own (self forcing, so that it learns to live with what it remembers).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import torch
+from torch import Tensor, nn
+
+from ...faces.mask import latent_mask
+from ...models import Inputs, WanTransformer
+from ...models.config import tiny
+from ...sampling.causal import CausalStream, NetworkStudent
+from ...sampling.flow import forward_process, velocity
+from ...sampling.schedules import T_MAX, TWO_STEP, shift_time
+from ...timeline import CHUNK_LATENTS
+from ..cache import weights_hash
+from ..forcing import diffusion_forcing, self_forcing
+from ..parallel import Network
+from ..recipe import Recipe
+from ..trainer import Batch
+from .data import SPOKEN, Spoken
+from .latents import CHUNKS, LatentClips, latent_clips, latent_origin
+from .workshop import Workshop, seeded
+
+SHORT = 2 * CHUNK_LATENTS
+MOUTH_WEIGHT, REST_WEIGHT = 3.0, 0.3  # the rest is nearly given by the masked video
+
+
+@dataclass(frozen=True)
+class TeacherRecipe(Recipe):
+    """Further settings of the teacher's training.
+
+    Attributes:
+        audio_drop: share of samples whose audio is replaced by zeros, so that guidance means something.
+        spoken: clips that it learns from.
+    """
+
+    audio_drop: float = 0.0
+    spoken: Spoken = SPOKEN
+
+
+@dataclass(frozen=True)
+class StudentRecipe(Recipe):
+    """Further settings of the student's training.
+
+    Attributes:
+        self_forcing_from: share of the steps after which its own chunks take the place of real ones in the cache.
+        spoken: clips that it learns from.
+    """
+
+    self_forcing_from: float = 0.4
+    spoken: Spoken = SPOKEN
+
+
+TEACHER = TeacherRecipe("teacher", iterations=900, learning_rate=4e-3, seed=31, batch=8)
+STUDENT = StudentRecipe("student", iterations=900, learning_rate=3e-3, seed=32, batch=8)
+
+
+def mouth_loss(prediction: Tensor, target: Tensor) -> Tensor:
+    """Mean squared error of latents [..., h, w] that looks mostly at the masked ones."""
+    mask = latent_mask(*target.shape[-2:]).to(target.device)
+    weight = REST_WEIGHT + (MOUTH_WEIGHT - REST_WEIGHT) * mask
+    return ((prediction.float() - target).square() * weight).mean()
+
+
+class _OnLatents:
+    """What both have in common: talking clips in the latents of the workshop's codec."""
+
+    def __init__(self, recipe: TeacherRecipe | StudentRecipe, workshop: Workshop) -> None:
+        self.recipe, self.workshop = recipe, workshop
+        self.made_of = latent_origin(recipe.spoken, workshop.part("codec"))
+        self.config = tiny()
+
+    @cached_property
+    def clips(self) -> LatentClips:
+        return latent_clips(self.recipe.spoken, self.workshop)
+
+    def samples(self, batch: Batch) -> tuple[Tensor, Inputs]:
+        """Targets [B, 16, 9, h, w] and inputs of a batch's rows, on its device."""
+        x0, inputs = self.clips.inputs(batch["rows"].cpu(), self.config)
+        device = batch["rows"].device
+        return x0.to(device), Inputs(*(value.to(device) for value in vars(inputs).values()))
+
+
+class TeacherTask(_OnLatents):
+    """Flow matching of the bidirectional network; time is uniform, shifted towards noise."""
+
+    def __init__(self, recipe: TeacherRecipe, workshop: Workshop) -> None:
+        super().__init__(recipe, workshop)
+        self.networks = {"teacher": Network(lambda: WanTransformer(self.config), self.first_weights)}
+
+    def first_weights(self) -> Mapping[str, Tensor]:
+        with seeded(self.recipe.seed):
+            return initialise(WanTransformer(self.config)).state_dict()
+
+    def draw(self, step: int, generator: torch.Generator) -> Batch:
+        """Rows, noise [B, 16, 6 or 9, h, w], times [B], and whether the audio is heard [B]."""
+        recipe, size = self.recipe, list(self.clips.target.shape[1:])
+        rows = torch.randint(len(self.clips), (recipe.batch,), generator=generator)
+        if step % 3:  # mostly two chunks: half the attention
+            size[1] = SHORT
+        batch = {"rows": rows, "noise": torch.randn((recipe.batch, *size), generator=generator)}
+        batch["time"] = T_MAX * shift_time(torch.rand(recipe.batch, generator=generator))
+        if recipe.audio_drop:
+            batch["heard"] = (torch.rand(recipe.batch, generator=generator) >= recipe.audio_drop).float()
+        return batch
+
+    def losses(
+        self, step: int, batch: Batch, models: Mapping[str, nn.Module]
+    ) -> Iterator[tuple[str, dict[str, Tensor]]]:
+        model, eps, t = models["teacher"], batch["noise"], batch["time"]
+        x0, inputs = self.samples(batch)
+        frames = eps.shape[2]
+        x0, inputs = x0[:, :, :frames], inputs.span(0, frames)
+        if "heard" in batch:
+            inputs = replace(inputs, audio=inputs.audio * batch["heard"][:, None, None])
+        v = model(forward_process(x0, eps, t[:, None, None, None, None]), t, model.prepare(inputs))
+        yield "teacher", {"loss": mouth_loss(v, velocity(x0, eps))}
+
+
+class StudentTask(_OnLatents):
+    """Causal training of a copy of the teacher at the two noise levels of the schedule."""
+
+    def __init__(self, recipe: StudentRecipe, workshop: Workshop) -> None:
+        super().__init__(recipe, workshop)
+        teacher = workshop.part("teacher")
+        self.made_of = {**self.made_of, "teacher": weights_hash(teacher)}
+        self.networks = {"student": Network(lambda: WanTransformer(self.config), teacher.state_dict)}
+
+    def draw(self, step: int, generator: torch.Generator) -> Batch:
+        """Rows, the step at which the rollout is left, noise [B, chunks, steps, 16, 3, h, w]."""
+        rows = torch.randint(len(self.clips), (self.recipe.batch,), generator=generator)
+        exit_step = torch.randint(len(TWO_STEP) - 1, (), generator=generator)
+        channels, _, height, width = self.clips.target.shape[1:]
+        size = (CHUNKS, len(TWO_STEP) - 1, len(rows), channels, CHUNK_LATENTS, height, width)
+        noise = torch.randn(size, generator=generator)
+        return {"rows": rows, "exit": exit_step, "noise": noise.movedim(2, 0)}
+
+    def losses(
+        self, step: int, batch: Batch, models: Mapping[str, nn.Module]
+    ) -> Iterator[tuple[str, dict[str, Tensor]]]:
+        model, exit_step = models["student"], int(batch["exit"])
+        x0, inputs = self.samples(batch)
+        conditioning = model.prepare(inputs)
+        chunks = [conditioning.span(CHUNK_LATENTS * c, CHUNK_LATENTS * (c + 1)) for c in range(CHUNKS)]
+        clean = x0.split(CHUNK_LATENTS, dim=2)
+        noise = batch["noise"].movedim(0, 2)
+        stream = CausalStream(NetworkStudent(model), x0)
+        if step >= self.recipe.self_forcing_from * self.recipe.iterations:
+            predictions = self_forcing(stream, chunks, noise, TWO_STEP, exit_step)
+        else:
+            predictions = diffusion_forcing(stream, chunks, clean, noise[:, exit_step], TWO_STEP[exit_step])
+        yield "student", {"loss": sum(mouth_loss(p, target) for p, target in zip(predictions, clean)) / CHUNKS}
+
+
+def initialise(model: WanTransformer) -> WanTransformer:
+    """Weights of an untrained network: gates and output start at zero, so every block starts as the identity."""
+    for block in model.blocks:
+        torch.nn.init.zeros_(block.modulation)
+    torch.nn.init.zeros_(model.head.head.weight)
+    torch.nn.init.zeros_(model.head.head.bias)
+    torch.nn.init.zeros_(model.head.modulation)
+    torch.nn.init.normal_(model.time_projection[1].weight, std=0.02)
+    torch.nn.init.zeros_(model.time_projection[1].bias)
+    return model

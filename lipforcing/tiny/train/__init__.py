@@ -1,1 +1,0 @@
-"""Recipes that train the tiny family from scratch: ``python -m lipforcing.tiny.train PART``."""

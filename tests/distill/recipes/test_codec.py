@@ -1,0 +1,52 @@
+"""The codec's recipe."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from lipforcing.codecs.base import decode, encode
+from lipforcing.codecs.tiny import TinyCodec
+from lipforcing.distill.recipes import codec
+from lipforcing.distill.recipes.codec import edges, initialise, moment_loss, reconstruction_loss
+from lipforcing.distill.recipes.workshop import Workshop
+from lipforcing.distill.trainer import train
+
+
+def test_losses_are_zero_for_what_is_right():
+    x = torch.rand(1, 3, 2, 8, 8)
+    assert reconstruction_loss(x, x, torch.ones(1)) == 0 and reconstruction_loss(x + 0.1, x, torch.ones(1)) > 0.09
+    across, down = edges(x)
+    assert across.shape[-1] == 7 and down.shape[-2] == 7
+    latents = torch.randn(8, 16, 4, 16, 16)
+    assert moment_loss(latents) < 0.01 < moment_loss(2 * latents)
+
+
+def test_it_starts_as_principal_components():
+    """Latents of unit variance, and pictures that are recognisable before the first step."""
+    torch.manual_seed(0)
+    video = torch.nn.functional.interpolate(torch.rand(200, 3, 1, 3, 3) * 2 - 1, (4, 16, 16), mode="trilinear")
+    model = initialise(TinyCodec(), video)
+    with torch.inference_mode():
+        latents = encode(model, video[:, :, :1])
+        result = decode(model, latents)
+    assert latents.mean().abs() < 0.2 and 0.5 < latents.var() < 2
+    assert (result - video[:, :, :1]).abs().mean() < 0.1
+
+
+def test_a_few_steps(tmp_path):
+    pytest.importorskip("matplotlib")
+    recipe = replace(codec.RECIPE, people=4, batch=2, patch=32, iterations=2, precision="float32")
+    model = train(codec.CodecTask(recipe, Workshop(tmp_path)), tmp_path, tmp_path / "states")["codec"]
+    assert isinstance(model, TinyCodec) and all(p.isfinite().all() for p in model.parameters())
+    assert (tmp_path / "codec.csv").read_text().startswith("step,seconds,loss,l1,moments")
+
+
+def test_one_sample_in_a_batch_has_its_mouth_greyed_out(tmp_path):
+    task = codec.CodecTask(replace(codec.RECIPE, people=2, batch=3, patch=128), Workshop(tmp_path))
+    batch = task.draw(0, torch.Generator().manual_seed(1))
+    grey = [not video[:, :, task.mouth.bool()].any() for video in batch["video"]]
+    assert grey == [True, False, False] and batch["weight"].unique().tolist() == [1, 3]
+    assert batch["noise"].shape == (3, 16, 3, 16, 16)

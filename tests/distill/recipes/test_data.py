@@ -1,0 +1,60 @@
+"""Training data: drawn faces whose mouths are known."""
+
+from __future__ import annotations
+
+import torch
+
+from lipforcing.distill.recipes import data
+from lipforcing.distill.recipes.data import Spoken, pixels, random_clips, random_faces, random_mouth, speech_clips
+
+SIZE = (32, 24)
+
+
+def test_pixels_are_what_codecs_take():
+    frames = torch.tensor([0, 255], dtype=torch.uint8).view(2, 1, 1, 1).expand(2, 4, 6, 3)
+    found = pixels(frames)
+    assert (
+        found.shape == (3, 2, 4, 6) and found[:, 0].unique().tolist() == [-1] and found[:, 1].unique().tolist() == [1]
+    )
+
+
+def test_random_mouths_move_and_close():
+    track = random_mouth(torch.Generator().manual_seed(1), 400)
+    assert track.shape == (400, 5) and track.min() >= 0 and track.max() <= 1
+    assert (track[:, 0] == 0).float().mean() > 0.05 and track[:, 0].max() > 0.8
+    assert (track[3::3] - track[:-3:3]).abs().mean() > 0.2  # new keys every three frames
+
+
+def test_a_seed_is_a_set_of_clips(monkeypatch):
+    monkeypatch.setattr(data, "SIZE", SIZE)
+    first, again = (list(random_clips(4, 2, 3)) for _ in range(2))
+    assert all(torch.equal(a, b) for clip, other in zip(first, again) for a, b in zip(clip, other))
+    (one, mouth), (two, _) = first
+    assert one.shape == (3, *SIZE, 3) and mouth.shape == (3, 5) and not torch.equal(one, two)
+
+
+def test_random_faces_are_made_once(monkeypatch, tmp_path):
+    monkeypatch.setattr(data, "SIZE", SIZE)
+    pictures, mouths = random_faces(4, 2, 3, tmp_path)
+    clips = list(random_clips(4, 2, 3))
+    assert torch.equal(pictures, torch.stack([clip[0] for clip in clips])) and torch.equal(mouths[1], clips[1][1])
+    monkeypatch.setattr(data, "random_clips", None)
+    assert torch.equal(random_faces(4, 2, 3, tmp_path)[0], pictures)
+
+
+def test_spoken_clips_show_a_person_twice_and_are_made_once(monkeypatch, tmp_path):
+    monkeypatch.setattr(data, "SIZE", SIZE)
+    asked = []
+
+    def utterance(seed, seconds):
+        asked.append(seed)
+        generator = torch.Generator().manual_seed(seed)
+        return torch.randn(round(seconds * 16_000), generator=generator), torch.rand(4, 5, generator=generator)
+
+    monkeypatch.setattr(data, "utterance", utterance)
+    clips = speech_clips(Spoken(1, 2, 4), tmp_path)
+    assert clips.source.shape == clips.target.shape == (2, 4, *SIZE, 3) and clips.waveform.shape == (2, 4 * 640)
+    changed = (clips.source.int() - clips.target.int()).abs().amax((0, 1, 3, 4))
+    assert changed.any() and not changed[: SIZE[0] // 4].any()  # the mouth's rows; hair and brows are the same
+    again = speech_clips(Spoken(1, 2, 4), tmp_path)
+    assert len(asked) == 2 and torch.equal(again.source, clips.source) and torch.equal(again.mouth, clips.mouth)

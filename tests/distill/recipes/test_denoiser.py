@@ -1,0 +1,68 @@
+"""Teacher and student recipes, in a few steps on latents of noise."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from lipforcing.distill.recipes import denoiser
+from lipforcing.distill.recipes.denoiser import STUDENT, TEACHER, StudentTask, TeacherTask, initialise, mouth_loss
+from lipforcing.distill.recipes.latents import WINDOW, LatentClips
+from lipforcing.distill.recipes.workshop import Workshop
+from lipforcing.distill.trainer import train
+from lipforcing.faces.mask import latent_mask
+from lipforcing.models import WanTransformer
+from lipforcing.models.config import tiny
+from lipforcing.tiny import family
+
+
+@pytest.fixture(autouse=True)
+def clips(monkeypatch) -> None:
+    pytest.importorskip("matplotlib")
+    generator = torch.Generator().manual_seed(1)
+    parts = (torch.randn(2, 16, 9, 4, 4, generator=generator) for _ in range(3))
+    found = LatentClips(*parts, torch.randn(2, WINDOW, tiny().audio_dim, generator=generator))
+    monkeypatch.setattr(denoiser, "latent_clips", lambda *_: found)
+
+
+def test_the_loss_looks_at_the_mouth():
+    mask, target = latent_mask(16, 16).bool(), torch.zeros(1, 16, 3, 16, 16)
+    inside, outside = (mouth_loss(where.float().expand_as(target), target) for where in (mask, ~mask))
+    assert float(inside / mask.sum()) == pytest.approx(10 * float(outside / (~mask).sum()), rel=1e-4)
+
+
+def test_an_untrained_network_predicts_nothing():
+    model = initialise(WanTransformer(tiny()))
+    assert not any(block.modulation.any() for block in model.blocks) and not model.head.head.weight.any()
+
+
+def test_teacher_and_student_learn_something(tmp_path):
+    workshop = Workshop(tmp_path)
+    task = TeacherTask(replace(TEACHER, iterations=4, batch=2), workshop)
+    teacher = train(task, tmp_path, tmp_path / "teacher")["teacher"]
+    assert teacher.head.head.weight.any() and (tmp_path / "teacher.csv").read_text().count("\n") == 5
+    family.save("teacher", teacher, {}, workshop.weights)
+    task = StudentTask(replace(STUDENT, iterations=4, batch=2), workshop)
+    student = train(task, tmp_path, tmp_path / "student")["student"]
+    before = workshop.part("teacher").state_dict()
+    moved = [name for name, value in student.state_dict().items() if not torch.equal(value, before[name])]
+    assert len(moved) > 0.9 * len(before)
+    assert all(value.isfinite().all() for value in student.state_dict().values())
+
+
+def test_audio_is_dropped_by_sample(tmp_path, monkeypatch):
+    """Half of the samples learn without; the recipe as it was draws what it drew before."""
+    task = TeacherTask(replace(TEACHER, batch=400, audio_drop=0.5), Workshop(tmp_path))
+    plain = TeacherTask(replace(TEACHER, batch=400), Workshop(tmp_path))
+    batch, before = (one.draw(1, torch.Generator().manual_seed(3)) for one in (task, plain))
+    assert "heard" not in before and all(torch.equal(batch[name], before[name]) for name in before)
+    assert 150 < batch["heard"].sum() < 250
+    model = plain.networks["teacher"].build()
+    seen = []
+    monkeypatch.setattr(
+        model, "prepare", lambda inputs: seen.append(inputs.audio) or WanTransformer.prepare(model, inputs)
+    )
+    list(task.losses(1, {name: value[:6] for name, value in batch.items()}, {"teacher": model}))
+    assert torch.equal(seen[0].flatten(1).any(1), batch["heard"][:6].bool())
