@@ -1,4 +1,4 @@
-"""The four probes of a teacher on one clip: plain algorithms over denoisers (docs/training.md, Analysis of a teacher)."""
+"""The four probes of a teacher on a clip: algorithms over denoisers (docs/training.md, Analysis of a teacher)."""
 
 from __future__ import annotations
 
