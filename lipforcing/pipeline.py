@@ -15,7 +15,7 @@ from torch import Tensor
 
 from .audio.base import LONG, AudioEncoder
 from .audio.manner import PLAIN, Manner, rest_row, speaking
-from .errors import InputError
+from .errors import NoFaceError
 from .faces.follow import FixedFollower, Follower
 from .media import (
     AudioSource,
@@ -175,7 +175,8 @@ def sync_file(
         said: what is said by each of those whom the follower follows, in its order; by default ``audio``, by one.
 
     Raises:
-        InputError: the output cannot be written, or no frame shows a face.
+        InputError: the output cannot be written.
+        NoFaceError: no frame shows a face.
     """
     said = said or (audio,)
     check_output(out, [video.source, *(one.source for one in (audio, *said) if isinstance(one, AudioSource))])
@@ -226,7 +227,7 @@ def sync_file(
             session.finish()
         if not session.found:
             writer.discard()
-            raise InputError(NO_FACE.format(video.source))
+            raise NoFaceError(NO_FACE.format(video.source))
         writer.close(plan.seconds if plan.end is None else max(plan.end, last + 1 / video.info.frame_rate))
     return SyncResult(
         path=Path(out),
