@@ -13,6 +13,7 @@ import { app } from "../../scripts/app.js";
 import { html } from "./dom.js";
 import { Meter } from "./meter.js";
 import { SyncPlots } from "./sync_plots.js";
+import { hideIgnored, loadNames, sayChoices, watch } from "./widgets.js";
 
 const PANELS = {
   LipForcingVideoToVideo: Meter,
@@ -57,7 +58,8 @@ async function showLastRun() {
 app.registerExtension({
   name: "lipforcing.panels",
 
-  setup() {
+  async setup() {
+    await loadNames();
     const style = html("link");
     style.rel = "stylesheet";
     style.href = new URL("./lipforcing.css", import.meta.url).href;
@@ -72,6 +74,8 @@ app.registerExtension({
   },
 
   nodeCreated(node) {
+    watch(node);
+    sayChoices(node);
     const Panel = PANELS[node.comfyClass];
     if (!Panel) return;
     const panel = new Panel();
@@ -82,6 +86,8 @@ app.registerExtension({
     node.setSize([Math.max(node.size[0], Panel.width), node.size[1]]);
     panels.set(node, panel);
   },
+
+  loadedGraphNode: hideIgnored,
 
   afterConfigureGraph() {
     void showLastRun();
