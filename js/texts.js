@@ -16,7 +16,7 @@ const TEXTS = {
     fps: "frames / s",
     first: "first frame",
     realtime: "real time",
-    memory: "peak memory",
+    memory: "memory",
     unmeasured: "not measured yet",
     inSync: (frames) => (frames === 0 ? "in sync" : `audio ${Math.abs(frames) * 40} ms ${frames > 0 ? "early" : "late"}`),
     verdict: (verdict) => verdict,

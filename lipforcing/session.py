@@ -125,7 +125,8 @@ class LipSyncSession:
         """
         with self.meter.stage("follow"):
             chunks = self._cutter.push(frame, opacity)
-        return self._submit(chunks)
+        # A stage that failed, or was cancelled, is heard of here, not only when the next chunk is full.
+        return self._submit(chunks) + _outputs(self._executor.ready())
 
     def push_audio(self, samples: Tensor, speaker: int = 0) -> list[Output]:
         """Go on with a speaker's sound, mono float32 [n] in [-1, 1] at 16 kHz; gives finished frames."""
