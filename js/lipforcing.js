@@ -55,8 +55,24 @@ async function showLastRun() {
   for (const [id, output] of Object.entries(outputs)) showOutput(nodeOf(id), output);
 }
 
+/**
+ * Show the templates of this pack in the order of their numbers, so that the first one needs no download: the server lists
+ * them as its file system does. Those of others are left alone.
+ */
+function sortTemplates() {
+  const pack = decodeURIComponent(new URL(".", import.meta.url).pathname.split("/").at(-2));
+  const list = api.getWorkflowTemplates;
+  api.getWorkflowTemplates = async function () {
+    const templates = await list.call(this);
+    templates[pack]?.sort();
+    return templates;
+  };
+}
+
 app.registerExtension({
   name: "lipforcing.panels",
+
+  init: sortTemplates,
 
   async setup() {
     await loadNames();

@@ -28,8 +28,11 @@ export function hideIgnored(node) {
   for (const [name, matters] of Object.entries(MATTERS[node.comfyClass] ?? {})) {
     const widget = node.widgets?.find((one) => one.name === name);
     if (!widget) continue;
-    // The classic canvas reads the one, Nodes 2.0 the other.
-    widget.hidden = widget.options.hidden = !matters(node) && connected(node, name) === undefined;
+    const hidden = !matters(node) && connected(node, name) === undefined;
+    if (widget.hidden === hidden) continue;
+    // The classic canvas reads the one; Nodes 2.0 the other, and only when the list of widgets changes.
+    widget.hidden = widget.options.hidden = hidden;
+    node.widgets.push(node.widgets.pop());
   }
 }
 

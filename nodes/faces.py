@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from . import host, inputs, sockets
 from .node_api import io
-from .progress import StepProgress, cancellable
+from .progress import StepProgress
 from .results import RESULTS
 from .tracked import NO_FACE, TrackedVideo, check_boxes, follower_for, open_reader, refuse_parts, shown
 from .values import audio_of
@@ -234,7 +234,7 @@ class LipForcingComposite(io.ComfyNode):
             torch.inference_mode(),
             VideoWriter.like(result, reader.info, audio=sound, pad_audio=sound is not None) as writer,
         ):
-            for chunk in track.chunks(cancellable(source), audio_features):
+            for chunk in track.chunks(source, audio_features):
                 for lane in chunk.lanes:
                     ticks = shown(chunk, lane)
                     made = faces[used : used + ticks.stop - ticks.start]

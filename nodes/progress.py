@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
@@ -156,13 +155,6 @@ class StepProgress:
         """So many more steps are done."""
         self._done += count
         self._report(self._done, max(self._done, self._total), None)
-
-
-def cancellable(frames: Iterable) -> Iterator:
-    """The same frames, each a cancel point."""
-    for frame in frames:
-        host.check_cancelled()
-        yield frame
 
 
 def _small(picture: Picture) -> Tensor:

@@ -54,7 +54,7 @@ class TrackedVideo:
         """The track, frame by frame."""
         from ..lipforcing.faces.follow import RecordedFollower
 
-        return RecordedFollower(self.track)
+        return Cancellable(RecordedFollower(self.track))
 
     def chunks(self, frames: Iterator[Frame], speech: AudioFeatures | None = None) -> Iterator[Chunk]:
         """The frames in chunks, for whoever needs no models: their runs remember no more than what pasting needs.
@@ -132,6 +132,20 @@ def refuse_parts(graph: dict | None, node: str, name: str = "video") -> None:
             )
         if not host.takes_lists(source["class_type"]):  # such a node sees all parts
             waiting += source["inputs"].values()
+
+
+class Cancellable:
+    """A follower that looks at every frame whether the user has asked to stop: reading a chunk may take seconds."""
+
+    def __init__(self, follower: Follower) -> None:
+        self._follower = follower
+
+    def push(self, frame: Frame) -> list:
+        host.check_cancelled()
+        return self._follower.push(frame)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._follower, name)
 
 
 class RecordedFaces:

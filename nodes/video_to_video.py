@@ -10,7 +10,7 @@ from .memory import MemoryWatch
 from .node_api import io
 from .progress import FrameProgress
 from .results import RESULTS
-from .tracked import NO_FACE, check_boxes, follower_for, open_reader, refuse_parts
+from .tracked import NO_FACE, Cancellable, check_boxes, follower_for, open_reader, refuse_parts
 from .values import audio_of, part_of
 
 CODECS = {"auto": ".mp4", "h264": ".mp4", "hevc": ".mp4", "prores": ".mov", "vp9": ".mkv", "ffv1": ".mkv"}
@@ -195,7 +195,7 @@ class LipForcingVideoToVideo(io.ComfyNode):
             frames = info.frame_count or round(info.duration * info.frame_rate)
             others = [speaker.face for speaker in speakers]
             known = (face_landmarks, bboxes, face_detection_model)
-            follower = follower_for(face, *known, frames, fill, others, models.layout)
+            follower = Cancellable(follower_for(face, *known, frames, fill, others, models.layout))
             progress = FrameProgress(cls.hidden.unique_id, float(info.frame_rate))
             try:
                 done = sync_file(models, reader, sound, result, follower, options, progress, said)

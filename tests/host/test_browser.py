@@ -350,6 +350,19 @@ def test_nodes_have_room_for_what_they_show(page, renderer, artifacts, number):
     assert overlapping == []
 
 
+STORES = "document.querySelector('#vue-app').__vue_app__.config.globalProperties.$pinia._s"
+
+
+def test_the_first_template_needs_nothing(page, renderer, server):
+    page.evaluate("app.extensionManager.command.execute('Comfy.BrowseTemplates')")
+    of_pack = f"({{sourceModule}}) => sourceModule === {json.dumps(server.pack.name)}"
+    listed = f"{STORES}.get('workflowTemplates')?.enhancedTemplates?.filter({of_pack})"
+    page.wait_for(f"{listed}?.length > 0", 60)
+    names = page.evaluate(f"{listed}.map(({{name}}) => name)")
+    page.evaluate(f"{STORES}.get('dialog').closeDialog()")
+    assert names == sorted(path.stem for path in (PACK / "workflows").glob("*.json"))
+
+
 @pytest.mark.parametrize("path", sorted((PACK / "workflows").glob("*.json")), ids=lambda path: path.stem)
 def test_template_opens_readable(page, renderer, artifacts, path):
     """As the front end opens a template: all of it in view, and yet so large that the classic canvas draws its text."""
@@ -407,8 +420,7 @@ def test_widgets_that_are_ignored_are_not_seen(page, renderer):
 
 @pytest.mark.parametrize("query", ["lip sync", "lipsync", "dubbing"])
 def test_search_finds_the_main_node_first(page, renderer, query):
-    store = "document.querySelector('#vue-app').__vue_app__.config.globalProperties.$pinia._s.get('nodeDef')"
-    found = page.evaluate(f"{store}.nodeSearchService.searchNode('{query}').map(({{name}}) => name)")
+    found = page.evaluate(f"{STORES}.get('nodeDef').nodeSearchService.searchNode('{query}').map(({{name}}) => name)")
     assert found[0] == "LipForcingVideoToVideo", found[:4]
 
 
