@@ -60,6 +60,7 @@ class SyncOptions:
         streams: on a CUDA device, also on streams of their own.
         manner: how the speech moves the mouth: in pauses, and how strongly.
         keep_partial: keep what is finished when the run is cancelled or fails half way, see ``VideoWriter``.
+        check: see ``LipSyncSession``.
     """
 
     seed: int = 42
@@ -71,6 +72,7 @@ class SyncOptions:
     streams: bool = True
     manner: Manner = PLAIN
     keep_partial: bool = False
+    check: Callable[[], None] | None = None
 
 
 DEFAULT_OPTIONS = SyncOptions()
@@ -221,6 +223,7 @@ def sync_file(
             streams=options.streams,
             write=write,
             meter=meter,
+            check=options.check,
         ) as session:
             for frame in read(extended_frames(video, plan), meter):
                 session.push_frame(frame)

@@ -246,6 +246,7 @@ class LipForcingCausalSampler(io.ComfyNode):
                 voice.push_rows(said.features)
             voice.finish_rows()
             options = {"seed": seed, "paste": False, "write": collect, "overlapped": True, "streams": False}
+            options["check"] = host.check_cancelled
             with LipSyncSession(family, track.follower(), [voice], **options) as session:
                 for frame in frames:
                     session.push_frame(frame)

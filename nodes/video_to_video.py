@@ -183,6 +183,7 @@ class LipForcingVideoToVideo(io.ComfyNode):
             video_codec=video_codec,
             streams=False,  # the host's layers bring weights to the device in its own order, on its own stream
             manner=Manner(pauses, lip_strength),
+            check=host.check_cancelled,
         )
         part = {"start": start_seconds, "limit": limit_seconds or None}
         said = [part_of(one, **part) for one in (audio_of(audio), *(speaker.audio for speaker in speakers))]

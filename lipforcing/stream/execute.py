@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextvars
 import queue
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 import torch
@@ -84,12 +84,19 @@ class Overlapped:
         meter: times them.
         device: whose streams to use, if it has any; None leaves all stages on the current one.
         depth: chunks that may wait in front of a stage.
+        check: called again and again while the caller waits for a stage; what it raises comes out of the wait.
     """
 
     def __init__(
-        self, stages: Mapping[str, Stage], meter: Meter, device: torch.device | None = None, depth: int = 2
+        self,
+        stages: Mapping[str, Stage],
+        meter: Meter,
+        device: torch.device | None = None,
+        depth: int = 2,
+        check: Callable[[], None] | None = None,
     ) -> None:
         self._meter = meter
+        self._check = check
         self._device = device
         self._closing = threading.Event()
         self._failure: BaseException | None = None
@@ -135,6 +142,7 @@ class Overlapped:
                 chunk, event = self._queues[-1].get(timeout=0.05) if wait else self._queues[-1].get_nowait()
             except queue.Empty:
                 if wait:
+                    self._ask()
                     continue
                 break
             if event is not None:
@@ -171,6 +179,11 @@ class Overlapped:
             self._failure = self._failure or failure
             self._closing.set()
 
+    def _ask(self) -> None:
+        """Whether the caller shall go on waiting."""
+        if self._check is not None:
+            self._check()
+
     def _get(self, number: int):
         while not self._closing.is_set():
             try:
@@ -185,6 +198,8 @@ class Overlapped:
                 self._queues[number].put(item, timeout=0.05)
                 return
             except queue.Full:
+                if number == 0:
+                    self._ask()
                 if self._closing.is_set():
                     if number == 0 and self._failure is not None:
                         failure, self._failure = self._failure, None
