@@ -97,6 +97,18 @@ def test_a_result_that_was_tidied_away_is_made_again(server, finished):
     assert server.run(PROMPT).cached >= {"1", "2", "3"}
 
 
+def test_a_damaged_video_is_said_in_the_panel(server):
+    write_video(server.base / "input" / "broken.mp4", frames=60)
+    data = bytearray((server.base / "input" / "broken.mp4").read_bytes())
+    third = len(data) // 3
+    data[third : third + third // 2] = bytes(third // 2)
+    (server.base / "input" / "broken.mp4").write_bytes(data)
+    run = server.run(prompt_with("1", file="broken.mp4"))
+    assert run.outcome == "success", run.error
+    (numbers,) = (data["output"]["lipforcing_progress"] for data in run.of("executed") if data["node"] == "3")
+    assert "could not be decoded whole" in numbers[0][0]["note"]
+
+
 def test_a_part_in_another_codec(server):
     prompt = prompt_with("3", start_seconds=0.4, limit_seconds=0.4, video_codec="ffv1", seed=5)
     prompt["4"]["inputs"].update(format="mkv") if "mkv" in str(server.get("/object_info/SaveVideo")) else None
