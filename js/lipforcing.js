@@ -13,6 +13,7 @@ import { app } from "../../scripts/app.js";
 import { html } from "./dom.js";
 import { Meter } from "./meter.js";
 import { SyncPlots } from "./sync_plots.js";
+import { hideIgnored, loadNames, sayChoices, watch } from "./widgets.js";
 
 const PANELS = {
   LipForcingVideoToVideo: Meter,
@@ -54,10 +55,27 @@ async function showLastRun() {
   for (const [id, output] of Object.entries(outputs)) showOutput(nodeOf(id), output);
 }
 
+/**
+ * Show the templates of this pack in the order of their numbers, so that the first one needs no download: the server lists
+ * them as its file system does. Those of others are left alone.
+ */
+function sortTemplates() {
+  const pack = decodeURIComponent(new URL(".", import.meta.url).pathname.split("/").at(-2));
+  const list = api.getWorkflowTemplates;
+  api.getWorkflowTemplates = async function () {
+    const templates = await list.call(this);
+    templates[pack]?.sort();
+    return templates;
+  };
+}
+
 app.registerExtension({
   name: "lipforcing.panels",
 
-  setup() {
+  init: sortTemplates,
+
+  async setup() {
+    await loadNames();
     const style = html("link");
     style.rel = "stylesheet";
     style.href = new URL("./lipforcing.css", import.meta.url).href;
@@ -72,6 +90,8 @@ app.registerExtension({
   },
 
   nodeCreated(node) {
+    watch(node);
+    sayChoices(node);
     const Panel = PANELS[node.comfyClass];
     if (!Panel) return;
     const panel = new Panel();
@@ -82,6 +102,8 @@ app.registerExtension({
     node.setSize([Math.max(node.size[0], Panel.width), node.size[1]]);
     panels.set(node, panel);
   },
+
+  loadedGraphNode: hideIgnored,
 
   afterConfigureGraph() {
     void showLastRun();

@@ -6,14 +6,15 @@ import { duration, texts } from "./texts.js";
 export class Meter {
   /** Where the node's output has the last run's numbers (nodes/progress.py). */
   static output = "lipforcing_progress";
-  static height = 104;
-  static width = 280;
+  static height = 132;
+  static width = 300;
 
   constructor() {
     this.count = html("span");
     this.time = html("span");
     this.bar = html("i");
-    this.figures = new Figures(["fps", "first", "realtime"]);
+    this.figures = new Figures(["fps", "first", "realtime", "memory"]);
+    this.note = html("div", "note");
     this.error = html("div", "error");
     this.element = html(
       "div",
@@ -21,6 +22,7 @@ export class Meter {
       html("div", "line", this.count, this.time),
       html("div", "bar", this.bar),
       this.figures.element,
+      this.note,
       this.error,
     );
     this.#draw(0, texts().idle, "", {});
@@ -31,7 +33,7 @@ export class Meter {
     this.#draw(0, texts().loading, "", {});
   }
 
-  /** Show numbers as `FrameNumbers` has them. */
+  /** Show numbers as `FrameNumbers` has them; at the end also `peak_gigabytes` and `note`, a sentence on the result. */
   show(numbers) {
     const { done, total, seconds, remaining_seconds: left } = numbers;
     const say = texts();
@@ -51,10 +53,10 @@ export class Meter {
   #explain(sentence) {
     this.error.textContent = this.error.title = sentence;
     this.error.hidden = !sentence;
-    this.bar.parentElement.hidden = this.figures.element.hidden = !!sentence;
+    this.bar.parentElement.hidden = this.figures.element.hidden = this.note.hidden = !!sentence;
   }
 
-  #draw(part, count, time, { fps, first_frame_seconds, realtime }) {
+  #draw(part, count, time, { fps, first_frame_seconds, realtime, peak_gigabytes, note }) {
     const say = texts();
     this.#explain("");
     this.bar.style.width = `${100 * part}%`;
@@ -63,5 +65,7 @@ export class Meter {
     this.figures.set("fps", fps?.toFixed(fps < 10 ? 1 : 0), say.fps);
     this.figures.set("first", first_frame_seconds == null ? null : duration(first_frame_seconds), say.first);
     this.figures.set("realtime", realtime == null ? null : `${realtime.toFixed(2)}×`, say.realtime);
+    this.figures.set("memory", peak_gigabytes == null ? null : `${peak_gigabytes.toFixed(1)} GB`, say.memory);
+    this.note.textContent = this.note.title = note ?? "";
   }
 }

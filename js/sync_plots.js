@@ -14,13 +14,12 @@ class Plot {
     this.element = html("figure", "", this.caption, html("div", "box", this.drawing, this.high, this.low), this.ticks);
   }
 
-  /** Draw `ys` over `xs` (ascending), with a dot at x = `mark` where that is not null. */
-  show(caption, xs, ys, mark, ticks) {
+  /** Draw `ys` over `xs` (ascending) on an axis from `low` to `high`, with a dot at x = `mark` where that is not null. */
+  show(caption, xs, ys, [low, high], mark, ticks) {
     this.caption.textContent = caption;
-    const [low, high] = [Math.min(...ys), Math.max(...ys)];
     const [left, right] = [xs[0], xs.at(-1)];
     const x = (value) => (value - left) / (right - left || 1);
-    const y = (value) => 0.9 - (0.8 * (value - low)) / (high - low || 1);
+    const y = (value) => 1 - Math.min(1, Math.max(0, (value - low) / (high - low)));
     const points = ys.map((value, index) => `${x(xs[index])},${y(value)}`);
     this.drawing.replaceChildren(svg("polyline", { points: points.join(" ") }));
     if (mark !== null) {
@@ -29,11 +28,17 @@ class Plot {
       this.drawing.prepend(svg("path", { class: "guide", d: `M${at},0V1` }));
       this.drawing.append(svg("path", { class: "dot", d: `M${at},${value}h0` }));
     }
-    this.high.textContent = high.toFixed(1);
-    this.low.textContent = low.toFixed(1);
+    this.high.textContent = high;
+    this.low.textContent = low;
     this.ticks.replaceChildren(...ticks.map((tick) => html("span", "", tick)));
   }
 }
+
+/**
+ * Ends of the distance axis. They do not follow the curve, so that a flat one looks flat and two clips can be compared:
+ * distances of the tiny SyncNet stay below 8, those of SyncNet v2 below 20.
+ */
+const SCALES = [8, 20, 50];
 
 export class SyncPlots {
   /** Where the node's output has the report. */
@@ -75,7 +80,9 @@ export class SyncPlots {
     if (this.plots.hidden) return;
     const last = (mean_distances.length - 1) / 2;
     const offsets = mean_distances.map((_, index) => index - last);
-    this.byOffset.show(say.byOffset, offsets, mean_distances, offset ?? null, [-last, 0, `+${last}`]);
-    this.byTime.show(say.byTime, seconds, curve, null, ["0", seconds.at(-1).toFixed(1)]);
+    const top = SCALES.find((scale) => Math.max(...mean_distances) <= scale) ?? SCALES.at(-1);
+    this.byOffset.show(say.byOffset, offsets, mean_distances, [0, top], offset ?? null, [-last, 0, `+${last}`]);
+    // A confidence is a difference of distances.
+    this.byTime.show(say.byTime, seconds, curve, [0, top / 2], null, ["0", seconds.at(-1).toFixed(1)]);
   }
 }

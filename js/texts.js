@@ -7,6 +7,8 @@ const TEXTS = {
     frames: (done, total) => `${done} / ${total} frames`,
     idle: "no frames yet",
     loading: "loading …",
+    second: "s",
+    minute: "min",
     left: (time) => `${time} left`,
     took: (time) => `took ${time}`,
     stopped: "stopped",
@@ -14,6 +16,7 @@ const TEXTS = {
     fps: "frames / s",
     first: "first frame",
     realtime: "real time",
+    memory: "memory",
     unmeasured: "not measured yet",
     inSync: (frames) => (frames === 0 ? "in sync" : `audio ${Math.abs(frames) * 40} ms ${frames > 0 ? "early" : "late"}`),
     verdict: (verdict) => verdict,
@@ -25,6 +28,8 @@ const TEXTS = {
     frames: (done, total) => `${done} / ${total} 帧`,
     idle: "尚无画面",
     loading: "正在加载…",
+    second: "秒",
+    minute: "分",
     left: (time) => `剩余 ${time}`,
     took: (time) => `用时 ${time}`,
     stopped: "已停止",
@@ -32,6 +37,7 @@ const TEXTS = {
     fps: "帧/秒",
     first: "首帧时间",
     realtime: "实时倍率",
+    memory: "峰值内存",
     unmeasured: "尚未测量",
     inSync: (frames) => (frames === 0 ? "同步" : `音频${frames > 0 ? "超前" : "滞后"} ${Math.abs(frames) * 40} 毫秒`),
     verdict: (verdict) => VERDICTS_ZH[verdict] ?? verdict,
@@ -51,15 +57,18 @@ const VERDICTS_ZH = {
   "unusable input": "输入无法评分",
 };
 
-/** The texts in the language the front end is set to, English where we have none. */
-export function texts() {
+/** The language the front end is set to, English where we do not speak it. */
+export function language() {
   const locale = app.extensionManager.setting.get("Comfy.Locale") ?? "en";
-  return TEXTS[locale] ?? TEXTS[locale.split("-")[0]] ?? TEXTS.en;
+  return [locale, locale.split("-")[0]].find((one) => one in TEXTS) ?? "en";
 }
+
+export const texts = () => TEXTS[language()];
 
 /** Seconds as a person says them: 0.35 s, 12 s, 11 min 40 s. */
 export function duration(seconds) {
-  if (seconds < 10) return `${seconds.toFixed(seconds < 1 ? 2 : 1)} s`;
+  const { minute, second } = texts();
+  if (seconds < 10) return `${seconds.toFixed(seconds < 1 ? 2 : 1)} ${second}`;
   const whole = Math.ceil(seconds);
-  return whole < 60 ? `${whole} s` : `${Math.floor(whole / 60)} min ${whole % 60} s`;
+  return whole < 60 ? `${whole} ${second}` : `${Math.floor(whole / 60)} ${minute} ${whole % 60} ${second}`;
 }

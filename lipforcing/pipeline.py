@@ -15,7 +15,7 @@ from torch import Tensor
 
 from .audio.base import LONG, AudioEncoder
 from .audio.manner import PLAIN, Manner, rest_row, speaking
-from .errors import InputError
+from .errors import NoFaceError
 from .faces.follow import FixedFollower, Follower
 from .media import (
     AudioSource,
@@ -63,6 +63,7 @@ class SyncOptions:
         manner: how the speech moves the mouth: in pauses, and how strongly.
         keep_partial: keep what is finished when the run is cancelled or fails half way, see ``VideoWriter``.
         audit: count the samples that changed outside of the generated mouths (``SyncResult.changed_outside``).
+        check: see ``LipSyncSession``.
     """
 
     seed: int = 42
@@ -75,6 +76,7 @@ class SyncOptions:
     manner: Manner = PLAIN
     keep_partial: bool = False
     audit: bool = False
+    check: Callable[[], None] | None = None
 
 
 DEFAULT_OPTIONS = SyncOptions()
@@ -182,7 +184,8 @@ def sync_file(
         said: what is said by each of those whom the follower follows, in its order; by default ``audio``, by one.
 
     Raises:
-        InputError: the output cannot be written, or no frame shows a face.
+        InputError: the output cannot be written.
+        NoFaceError: no frame shows a face.
     """
     said = said or (audio,)
     check_output(out, [video.source, *(one.source for one in (audio, *said) if isinstance(one, AudioSource))])
@@ -229,13 +232,14 @@ def sync_file(
             streams=options.streams,
             write=write,
             meter=meter,
+            check=options.check,
         ) as session:
             for frame in read(extended_frames(video, plan), meter):
                 session.push_frame(frame)
             session.finish()
         if not session.found:
             writer.discard()
-            raise InputError(NO_FACE.format(video.source))
+            raise NoFaceError(NO_FACE.format(video.source))
         writer.close(plan.seconds if plan.end is None else max(plan.end, last + 1 / video.info.frame_rate))
     return SyncResult(
         path=Path(out),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from torch import Tensor
 
@@ -50,6 +50,7 @@ class LipSyncSession:
         paste: lay the faces over the pictures; else they are only generated.
         write: a last stage for finished chunks, run like the others.
         meter: times the stages.
+        check: called again and again while the caller waits for stages on other threads; what it raises ends the wait.
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class LipSyncSession:
         paste: bool = True,
         write: Stage | None = None,
         meter: Meter | None = None,
+        check: Callable[[], None] | None = None,
     ) -> None:
         self.family = family
         self.seed = seed
@@ -81,7 +83,7 @@ class LipSyncSession:
         if write is not None:
             stages["write"] = write
         self._executor: Executor = (
-            Overlapped(stages, self.meter, family.device if streams else None)
+            Overlapped(stages, self.meter, family.device if streams else None, check=check)
             if overlapped
             else InOrder(stages, self.meter)
         )
@@ -125,7 +127,8 @@ class LipSyncSession:
         """
         with self.meter.stage("follow"):
             chunks = self._cutter.push(frame, opacity)
-        return self._submit(chunks)
+        # A stage that failed, or was cancelled, is heard of here, not only when the next chunk is full.
+        return self._submit(chunks) + _outputs(self._executor.ready())
 
     def push_audio(self, samples: Tensor, speaker: int = 0) -> list[Output]:
         """Go on with a speaker's sound, mono float32 [n] in [-1, 1] at 16 kHz; gives finished frames."""

@@ -70,14 +70,19 @@ def encode_tokens(checkpoint: Checkpoint, tokens: list[int], device: torch.devic
     return network(inputs_embeds=embedded[None]).last_hidden_state
 
 
-def write_embedding(embedding: Tensor, out: str | Path, prompt: str = "") -> Path:
-    """Write an embedding so that ``load_text_embedding`` reads it, with its prompt in the metadata.
+def write_embedding(embedding: Tensor, out: str | Path, prompt: str = "", **about: str) -> Path:
+    """Write an embedding so that ``load_text_embedding`` reads it.
+
+    Args:
+        embedding: [1, tokens, width].
+        out: the new file.
+        prompt, about: what the metadata shall say.
 
     Raises:
         InputError: ``out`` cannot be written.
     """
-    about = OwnMetadata(Kind.TEXT_EMBEDDING.value, rest={"prompt": prompt})
-    return write_weights(InMemory({NAME: embedding}), Path(out), own=about)
+    own = OwnMetadata(Kind.TEXT_EMBEDDING.value, rest={"prompt": prompt, **about})
+    return write_weights(InMemory({NAME: embedding}), Path(out), own=own)
 
 
 def tidy(prompt: str) -> str:

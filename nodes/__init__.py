@@ -6,7 +6,9 @@ from pathlib import Path
 
 from ..lipforcing.errors import InputError
 from . import host
+from .convert import LipForcingConvert
 from .faces import LipForcingComposite, LipForcingFaceTrack
+from .family import LipForcingFamily
 from .loaders import LipForcingStudentLoader, LipForcingTeacherLoader, LipForcingTinyVAE
 from .node_api import ComfyExtension, io
 from .samples import LipForcingSample
@@ -43,4 +45,6 @@ class LipForcingExtension(ComfyExtension):
             LipForcingSyncNetLoader,
             LipForcingSyncScore,
             LipForcingSpeaker,
+            LipForcingFamily,
+            LipForcingConvert,
         ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..lipforcing.errors import InputError
+from . import host
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
 
 CHANNELS = "lipforcing_channels"  # keys that LipForcingConditioning adds to the entries
 AUDIO = "lipforcing_audio"
+
+PROMPTS, PROMPT_FILE = "text_encoders", "lipforcing_prompt.safetensors"  # where a saved prompt is
 
 
 def prompt_for(config: WanConfig, text: Tensor) -> Tensor:
@@ -38,21 +41,27 @@ def prompt_for(config: WanConfig, text: Tensor) -> Tensor:
 
 
 def prompt_of(conditioning: list | None, config: WanConfig) -> Tensor:
-    """The prompt of a CONDITIONING, or none, as the network takes it: [1, text_len, text_dim].
+    """The prompt of a CONDITIONING, or the saved one, as the network takes it: [1, text_len, text_dim].
 
     Raises:
         InputError: the model needs a prompt and there is none, or see `prompt_for`.
     """
     import torch
 
-    if conditioning is None:
-        if config.text_len > 1:
-            raise InputError(
-                'The model needs a prompt: encode "a person talking" with CLIP Text Encode (umt5_xxl, type wan) and '
-                "connect it to positive."
-            )
+    from ..lipforcing.checkpoints.load import load_text_embedding
+
+    if conditioning is not None:
+        return prompt_for(config, conditioning[0][0])
+    if config.text_len == 1:
         return torch.zeros(1, config.text_len, config.text_dim)
-    return prompt_for(config, conditioning[0][0])
+    saved = host.model_path(PROMPTS, PROMPT_FILE)
+    if saved is None:
+        raise InputError(
+            'The model needs a prompt: encode "a person talking" with CLIP Text Encode (umt5_xxl, type wan) and '
+            "connect it to positive; with save prompt embedding on, Lip Forcing Family keeps it, and positive may then "
+            "stay open."
+        )
+    return prompt_for(config, load_text_embedding(saved, config.text_dim))
 
 
 def with_face(conditioning: list | None, channels: Tensor, audio: Tensor) -> list:

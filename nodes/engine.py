@@ -8,19 +8,26 @@ from typing import TYPE_CHECKING
 
 from ..lipforcing.errors import InputError
 from .conditioning import prompt_of
+from .speech import encoder_of, find_encoder
 
 if TYPE_CHECKING:
-    from ..lipforcing.audio.base import AudioEncoder, AudioFeatures
+    from ..lipforcing.audio.base import AudioFeatures
     from ..lipforcing.models import WanConfig
     from ..lipforcing.stream.family import Family
+    from .family import Parts
 
 
 @contextlib.contextmanager
-def running_family(model, vae, decoder, positive, sigmas, audio: AudioEncoder | None = None) -> Iterator[Family]:
-    """The engine's `Family` over the host's MODEL, VAE, VAE, CONDITIONING and SIGMAS.
+def running_family(parts: Parts, sigmas=None, window_seconds: float | None = None) -> Iterator[Family]:
+    """The engine's `Family` over the host's values.
 
-    All may be None: model and codec then are those of the tiny family, `decoder` is the `vae`, the prompt none and the
-    schedule the student's own. Weights are loaded when first used. `audio`: the audio encoder, where one is needed.
+    Without a model, model and codec are those of the tiny family; without a prompt it is the saved one, without sigmas
+    the schedule is the student's own. Weights are loaded when first used.
+
+    Args:
+        parts: what is connected.
+        sigmas: SIGMAS.
+        window_seconds: see `inputs.window_seconds`; None where features are given, so that no audio encoder is needed.
 
     Raises:
         InputError: something that does not fit the student; names the input.
@@ -31,6 +38,7 @@ def running_family(model, vae, decoder, positive, sigmas, audio: AudioEncoder | 
     from ..lipforcing.tiny import family
     from .host import codecs, patchers
 
+    model, vae, decoder = parts.model, parts.vae, parts.decoder
     if model is None:
         model = tiny_student()
     info = patchers.model_info(model, "a Lip Forcing student")
@@ -46,11 +54,14 @@ def running_family(model, vae, decoder, positive, sigmas, audio: AudioEncoder | 
             needed = "Lip Forcing Tiny VAE" if tiny else "wan_2.1_vae.safetensors or taew2_1.safetensors"
             raise InputError(f"The {name} input does not fit the student {info.name}; connect {needed}.")
     schedule = info.sigmas if sigmas is None else check_schedule(sigmas.tolist(), "The sigmas input does not fit")
-    if audio is not None and audio.feature_dim != info.config.audio_dim:
-        needed = "nothing" if tiny else "wav2vec2-base-960h (Load Audio Encoder)"
-        raise InputError(f"The audio_encoder input does not fit the student {info.name}; connect {needed}.")
+    audio = None
+    if window_seconds is not None:
+        audio = encoder_of(find_encoder(parts.audio_encoder, info), window_seconds)
+        if audio.feature_dim != info.config.audio_dim:
+            needed = "nothing" if tiny else "wav2vec2-base-960h (Load Audio Encoder)"
+            raise InputError(f"The audio_encoder input does not fit the student {info.name}; connect {needed}.")
     with patchers.RunningStudent(model, {codec, decoder}) as student:
-        text = prompt_of(positive, info.config).to(student.device, student.dtype)
+        text = prompt_of(parts.positive, info.config).to(student.device, student.dtype)
         layout = DRAWN_LAYOUT if tiny else LAYOUT
         yield Family(student, codec, decoder, audio, text, info.crop_size, schedule, layout)
 

@@ -7,7 +7,8 @@ from dataclasses import replace
 from . import host, inputs, sockets
 from .node_api import io
 from .progress import StepProgress
-from .tracked import TrackedVideo, follower_for, open_reader, shown
+from .results import RESULTS
+from .tracked import NO_FACE, TrackedVideo, check_boxes, follower_for, open_reader, refuse_parts, shown
 from .values import audio_of
 
 PREVIEWS = 8  # frames of the preview, evenly spread
@@ -60,6 +61,7 @@ class LipForcingFaceTrack(io.ComfyNode):
                 ),
                 io.String.Output("summary", display_name="summary", tooltip="What the result consists of, in words."),
             ],
+            hidden=[io.Hidden.unique_id, io.Hidden.prompt],
         )
 
     @classmethod
@@ -80,8 +82,10 @@ class LipForcingFaceTrack(io.ComfyNode):
         from ..lipforcing.faces.follow import Track
         from ..lipforcing.media import DurationPolicy, extended_frames
 
+        refuse_parts(cls.hidden.prompt, cls.hidden.unique_id)
         with open_reader(video, fps) as reader:
             info = reader.info
+            check_boxes(bboxes, info.width, info.height)
             seconds = info.duration if audio is None else audio_of(audio).seconds
             policy = DurationPolicy("video" if audio is None else length, fill)
             if first_seconds:
@@ -101,14 +105,15 @@ class LipForcingFaceTrack(io.ComfyNode):
                 found.append(followed[1])
         track = Track(tuple(found), (info.height, info.width))
         if not track.found:
-            raise InputError(
-                "No face was found in the video; choose footage that shows a face at least 50 pixels wide, connect "
-                "face_landmarks or bboxes, or set face to 'full' if the video is a face crop already."
-            )
+            raise InputError(NO_FACE)
         untouched = len(track) - track.found
         summary = plan.description + (
             f" {untouched} frames have no usable face and stay as they are." * bool(untouched)
         )
+        if reader.damaged_packets:
+            summary += (
+                f" {reader.damaged_packets} packets of the video could not be decoded whole; the file is damaged."
+            )
         return io.NodeOutput(TrackedVideo(video, fps, plan, track), previews.batch(), summary)
 
 
@@ -196,7 +201,12 @@ class LipForcingComposite(io.ComfyNode):
                 io.Image.Output("images", tooltip="The finished frames; only with frames turned on."),
                 io.Mask.Output("masks", tooltip="What was pasted, per frame, 0 to 1; only with frames turned on."),
             ],
+            hidden=[io.Hidden.unique_id],
         )
+
+    @classmethod
+    def fingerprint_inputs(cls, **values) -> int:
+        return RESULTS.token(cls.hidden.unique_id, values)
 
     @classmethod
     def execute(
@@ -208,9 +218,15 @@ class LipForcingComposite(io.ComfyNode):
         from ..lipforcing.media import VideoWriter
         from ..lipforcing.stream.stages import paste_faces
 
+        height, width = faces.shape[1:3]
+        if height != width:
+            raise InputError(
+                f"The faces input holds pictures of {width} x {height}, which are no face crops; connect the faces of "
+                "the causal sampler, or the teacher's decoded latent. The source frames come with the track."
+            )
         progress = StepProgress(len(track.track))
         sound = audio_of(audio) if audio is not None else None
-        result = host.temp_path("composite", ".mp4")
+        result = RESULTS.new(cls.hidden.unique_id, "composite")
         images, masks, used = [], [], 0
         with (
             open_reader(track.source, track.fps) as reader,
@@ -235,8 +251,8 @@ class LipForcingComposite(io.ComfyNode):
                     if frames:
                         images.append(output.picture.region(0, 0, reader.info.height, reader.info.width))
                         masks.append(_mask_of(output))
-                progress.step(len(chunk.outputs))
-        video = host.video_from_file(result)
+                    progress.step()
+        video = host.video_from_file(str(result))
         if not frames:
             nothing = host.blocked("Turn frames on in Lip Forcing Composite to get images and masks.")
             return io.NodeOutput(video, nothing, nothing)

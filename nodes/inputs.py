@@ -99,7 +99,7 @@ def weight_dtype() -> io.Combo.Input:
         advanced=True,
         tooltip=(
             "Type in which the weights are kept. default: the host decides by file and device. fp8_e4m3fn halves the "
-            "memory of bf16 at some loss; a file converted with lipforcing convert --dtype fp8_e4m3fn loses less."
+            "memory of bf16 at some loss; a file made by Lip Forcing Convert in fp8_e4m3fn loses less."
         ),
     )
 
@@ -116,22 +116,22 @@ def seed() -> io.Int.Input:
     )
 
 
-def decoder() -> io.Vae.Input:
+def decoder(**options) -> io.Vae.Input:
     """A faster VAE."""
     tooltip = "Another VAE to decode with, such as taew2_1, which is many times faster. Open: vae."
-    return io.Vae.Input("decoder", optional=True, tooltip=tooltip)
+    return io.Vae.Input("decoder", optional=True, tooltip=tooltip, **options)
 
 
-def positive(who: str) -> io.Conditioning.Input:
+def positive(who: str, **options) -> io.Conditioning.Input:
     """The prompt; `who` is student or teacher."""
     tooltip = f'Prompt from Wan\'s text encoder: "a person talking". The tiny {who} takes none.'
-    return io.Conditioning.Input("positive", optional=True, tooltip=tooltip)
+    return io.Conditioning.Input("positive", optional=True, tooltip=tooltip, **options)
 
 
-def sigmas() -> io.Sigmas.Input:
+def sigmas(**options) -> io.Sigmas.Input:
     """The schedule."""
     tooltip = "Noise levels. Open: those the student was made for."
-    return io.Sigmas.Input("sigmas", optional=True, tooltip=tooltip)
+    return io.Sigmas.Input("sigmas", optional=True, tooltip=tooltip, **options)
 
 
 def pauses() -> io.Combo.Input:

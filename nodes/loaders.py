@@ -58,8 +58,8 @@ class LipForcingStudentLoader(io.ComfyNode):
                     options=choices(sockets.TINY),
                     default=sockets.TINY,
                     tooltip=(
-                        "File in models/diffusion_models: the released lipforcing_14b.pth (28 GB), one converted with "
-                        "lipforcing convert, or the tiny student, which needs no file."
+                        "File in models/diffusion_models: the released lipforcing_14b.pth (28 GB), one made of it by "
+                        "Lip Forcing Convert, or the tiny student, which needs no file."
                     ),
                 ),
                 inputs.weight_dtype(),

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 
 from ..lipforcing.timeline import CHUNK_LATENTS, FPS, TEMPORAL_FACTOR
 from . import host
+from .memory import MemoryWatch, log_run
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from ..lipforcing.media import Picture
+    from .host.patchers import RunningStudent
 
 PREVIEW_SIDE = 512  # pixels of the live picture, either way
 
@@ -116,12 +118,18 @@ class FrameProgress:
         self._report(done, total, _small(picture))
         host.send_event(EVENT, {"node": self._node_id, **asdict(self._numbers)})
 
-    def ui(self) -> dict:
-        """The last numbers as the `ui` of the node's output, with which they outlast a reload of the page.
+    def ui(self, memory: MemoryWatch, student: RunningStudent, note: str = "") -> dict:
+        """The last numbers as the `ui` of the node's output, with which they outlast a reload of the page; also a line
+        of the log.
 
         The host keeps them for a node whose schema says `has_intermediate_output=True`. Empty where no frame was made.
+        `note`: what else the user should know of the result.
         """
-        return panel(OUTPUT, asdict(self._numbers)) if self._numbers else {}
+        if self._numbers is None:
+            return {}
+        peak = memory.peak
+        log_run(self._numbers, peak, student)
+        return panel(OUTPUT, {**asdict(self._numbers), "peak_gigabytes": peak, "note": note})
 
     def _measure(self, done: int, total: int, seconds: float) -> FrameNumbers:
         self._first = self._first or seconds

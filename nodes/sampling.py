@@ -5,6 +5,8 @@ from __future__ import annotations
 from . import host, inputs, sockets
 from .conditioning import with_face
 from .engine import check_speech, running_family
+from .family import Parts
+from .memory import MemoryWatch
 from .node_api import io
 from .progress import FrameProgress, StepProgress
 from .tracked import TrackedVideo, shown
@@ -221,7 +223,7 @@ class LipForcingCausalSampler(io.ComfyNode):
         from ..lipforcing.stream.voice import Voice
         from ..lipforcing.timeline import FPS, frame_at
 
-        progress = FrameProgress(cls.hidden.unique_id, FPS)
+        progress, memory = FrameProgress(cls.hidden.unique_id, FPS), MemoryWatch()
         count = frame_at((track.plan.frames - 1) / float(track.plan.frame_rate)) + 1
         latents, faces, done = [], [], 0
 
@@ -234,7 +236,8 @@ class LipForcingCausalSampler(io.ComfyNode):
                 done += len(made)
                 progress(done, max(done, count), ImagePicture(made[-1].float().cpu()))
 
-        with running_family(model, vae, decoder, positive, sigmas) as family, track.frames() as frames:
+        parts = Parts(model, vae, decoder, positive=positive)
+        with running_family(parts, sigmas) as family, track.frames() as frames:
             check_speech(audio_features, family.student.config)
             said = audio_features
             voice = Voice(None, family.student, family.text, manner=said.manner, rest=said.rest)
@@ -243,8 +246,10 @@ class LipForcingCausalSampler(io.ComfyNode):
                 voice.push_rows(said.features)
             voice.finish_rows()
             options = {"seed": seed, "paste": False, "write": collect, "overlapped": True, "streams": False}
+            options["check"] = host.check_cancelled
             with LipSyncSession(family, track.follower(), [voice], **options) as session:
                 for frame in frames:
                     session.push_frame(frame)
                 session.finish()
-        return io.NodeOutput(host.latent_value(torch.cat(latents, dim=2)), torch.cat(faces), ui=progress.ui())
+            ui = progress.ui(memory, family.student)
+        return io.NodeOutput(host.latent_value(torch.cat(latents, dim=2)), torch.cat(faces), ui=ui)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from .node_api import io
 
 Audio = io.Custom("LIPFORCING_AUDIO")  # lipforcing.audio.base.AudioFeatures
+Family = io.Custom("LIPFORCING_FAMILY")  # nodes.family.Parts
 Track = io.Custom("LIPFORCING_TRACK")  # nodes.tracked.TrackedVideo
 Speakers = io.Custom("LIPFORCING_SPEAKERS")  # tuple of nodes.speakers.Speaker
 SyncNet = io.Custom("LIPFORCING_SYNCNET")  # nodes.syncnet.LoadedSyncNet

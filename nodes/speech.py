@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
+from ..lipforcing.errors import InputError
 from . import host, inputs, sockets
+from .family import Parts
 from .node_api import io
 from .tracked import TrackedVideo
 from .values import audio_of
+
+if TYPE_CHECKING:
+    from .host.patchers import ModelInfo
+
+ENCODERS = "audio_encoders"
+ENCODER_URL = "https://huggingface.co/facebook/wav2vec2-base-960h"
 
 
 class LipForcingAudioEncode(io.ComfyNode):
@@ -42,6 +52,11 @@ class LipForcingAudioEncode(io.ComfyNode):
                 ),
                 inputs.pauses(),
                 inputs.lip_strength(),
+                sockets.Family.Input(
+                    "family",
+                    optional=True,
+                    tooltip="From Lip Forcing Family: its audio encoder listens where audio_encoder is open.",
+                ),
             ],
             outputs=[
                 sockets.Audio.Output(
@@ -59,6 +74,7 @@ class LipForcingAudioEncode(io.ComfyNode):
         track: TrackedVideo | None = None,
         pauses: str = "model",
         lip_strength: float = 1.0,
+        family: Parts | None = None,
     ) -> io.NodeOutput:
         import torch
 
@@ -67,7 +83,8 @@ class LipForcingAudioEncode(io.ComfyNode):
         from ..lipforcing.pipeline import planned_rows
         from ..lipforcing.timeline import SAMPLE_RATE
 
-        encoder, waveform = encoder_of(audio_encoder, window_seconds), audio_of(audio).mono16k()
+        listener = Parts(audio_encoder=audio_encoder).or_those_of(family).audio_encoder
+        encoder, waveform = encoder_of(listener, window_seconds), audio_of(audio).mono16k()
         if track is None:
             encoded = AudioFeatures.encode(encoder, waveform)
         else:
@@ -89,3 +106,36 @@ def encoder_of(audio_encoder, window_seconds: float = 0.0):
     if audio_encoder is None:
         return LogMelEncoder()
     return codecs.audio_encoder_of(audio_encoder, Window.of_seconds(window_seconds) if window_seconds else None)
+
+
+def find_encoder(audio_encoder, info: ModelInfo):
+    """An AUDIO_ENCODER for a student: the one that is connected, else the file whose content it wants, by any name.
+
+    None for the tiny student, whose ear needs no file.
+
+    Raises:
+        InputError: nothing is connected and there is no such file.
+    """
+    from ..lipforcing.audio.logmel import LogMelEncoder
+    from ..lipforcing.audio.wav2vec2 import Wav2Vec2Config
+    from ..lipforcing.checkpoints import Kind, open_checkpoint
+    from .host import codecs
+
+    if audio_encoder is not None or info.config.audio_dim == LogMelEncoder.feature_dim:
+        return audio_encoder
+    fitting = []
+    for name in host.model_names(ENCODERS):
+        with contextlib.suppress(InputError):
+            if open_checkpoint(host.model_path(ENCODERS, name), Kind.WAV2VEC2).config == Wav2Vec2Config.base_960h():
+                fitting.append(name)
+    if len(fitting) > 1:
+        raise InputError(
+            f"{' and '.join(fitting)} in {ENCODERS} could both be wav2vec2-base-960h; connect Load Audio Encoder with "
+            "the right one to audio_encoder."
+        )
+    if fitting:
+        return codecs.load_audio_encoder(host.model_path(ENCODERS, fitting[0]))
+    raise InputError(
+        f"{info.name} listens through wav2vec2-base-960h, which is not among the model files: download "
+        f"model.safetensors from {ENCODER_URL} into {host.model_folder(ENCODERS)} (any name will do), then press R."
+    )

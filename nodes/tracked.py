@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 
 CHOICES = {"auto": "largest", "center": "center", "full": "largest"}  # which of the faces found
 ESTIMATE = 2  # frames by which a container's own count may be wrong
+NO_FACE = (
+    "No face was found in the video; choose footage that shows a face at least 50 pixels wide, connect face_landmarks "
+    "or bboxes, or set face to 'full' if the video is a face crop already."
+)
 
 
 @dataclass(frozen=True)
@@ -50,7 +54,7 @@ class TrackedVideo:
         """The track, frame by frame."""
         from ..lipforcing.faces.follow import RecordedFollower
 
-        return RecordedFollower(self.track)
+        return Cancellable(RecordedFollower(self.track))
 
     def chunks(self, frames: Iterator[Frame], speech: AudioFeatures | None = None) -> Iterator[Chunk]:
         """The frames in chunks, for whoever needs no models: their runs remember no more than what pasting needs.
@@ -76,21 +80,72 @@ def shown(chunk: Chunk, lane: Lane) -> slice:
 
 
 @contextlib.contextmanager
-def open_reader(source: Any, fps: float = 25) -> Iterator[VideoReader | MemoryReader]:
-    """A reader of a VIDEO, or of an IMAGE batch of `fps` frames per second."""
+def open_reader(
+    source: Any, fps: float = 25, start: float = 0.0, limit: float | None = None
+) -> Iterator[VideoReader | MemoryReader]:
+    """A reader of a VIDEO, of at most `limit` seconds of it from `start` on, or of an IMAGE batch of `fps` frames per
+    second.
+
+    Raises:
+        InputError: a rate that is none.
+    """
     import torch
 
     from ..lipforcing.media import MemoryReader, VideoReader
 
     if isinstance(source, torch.Tensor):
+        if not 1 <= fps <= 240:  # what comes through a wire was not checked by the host
+            raise InputError(f"fps is {fps:g}; connect or enter the rate of these images, 1 to 240 frames per second.")
         with MemoryReader(source, fps) as reader:
             yield reader
         return
-    with (
-        host.video_source(source) as file,
-        VideoReader(file.file, file.start, file.duration) as reader,
-    ):
-        yield reader
+    with host.video_source(source) as file:
+        lengths = [limit, None if file.duration is None else file.duration - start]
+        duration = min((length for length in lengths if length is not None), default=None)
+        with VideoReader(file.file, file.start + start, duration) as reader:
+            yield reader
+
+
+def refuse_parts(graph: dict | None, node: str, name: str = "video") -> None:
+    """Refuse a clip that Rebatch Images hands over in parts: every part would hear the speech from its beginning.
+
+    Args:
+        graph: the running prompt in API format.
+        node: id in there.
+        name: of the node's input.
+
+    Raises:
+        InputError: names the node to go around.
+    """
+    graph = graph or {}
+    waiting, seen = [graph.get(node, {}).get("inputs", {}).get(name)], set()
+    while waiting:
+        link = waiting.pop()
+        if not isinstance(link, list) or link[0] in seen or link[0] not in graph:
+            continue
+        seen.add(link[0])
+        source = graph[link[0]]
+        if source["class_type"] == "RebatchImages":
+            raise InputError(
+                f"Rebatch Images (node {link[0]}) hands the video over in parts, and each would hear the speech from "
+                f"its beginning; connect what goes into that node to {name} instead."
+            )
+        if not host.takes_lists(source["class_type"]):  # such a node sees all parts
+            waiting += source["inputs"].values()
+
+
+class Cancellable:
+    """A follower that looks at every frame whether the user has asked to stop: reading a chunk may take seconds."""
+
+    def __init__(self, follower: Follower) -> None:
+        self._follower = follower
+
+    def push(self, frame: Frame) -> list:
+        host.check_cancelled()
+        return self._follower.push(frame)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._follower, name)
 
 
 class RecordedFaces:
@@ -219,6 +274,22 @@ def faces_of_boxes(boxes: Any) -> list[list[Face]] | tuple[float, float, float, 
         scores = [float(box.get("score", 1.0)) for box in frame]
         found.append([Face(torch.tensor(e), s, box_points(*e), "anchors") for e, s in zip(edges, scores)])
     return found
+
+
+def check_boxes(boxes: Any, width: int, height: int) -> None:
+    """Check the host's BOUNDING_BOX, or None, against the size of the picture.
+
+    Raises:
+        InputError: a box that shows nothing of it.
+    """
+    per_frame = [boxes] if isinstance(boxes, dict) else boxes or ()
+    for box in (one for frame in per_frame for one in ([frame] if isinstance(frame, dict) else frame)):
+        left, top, right, bottom = _edges(box)
+        if not (left < width and top < height and right > max(left, 0) and bottom > max(top, 0)):
+            raise InputError(
+                f"The bboxes input has a box from {left:g}, {top:g} to {right:g}, {bottom:g}, which shows nothing of "
+                f"the {width} x {height} picture; detect faces in this very video, or correct the box."
+            )
 
 
 def _edges(box: dict) -> tuple[float, float, float, float]:

@@ -24,3 +24,21 @@ def audio_of(audio: dict | None) -> Audio:
     if waveform.shape[0] != 1:
         raise InputError(f"The audio input holds {waveform.shape[0]} recordings at once; connect a single one.")
     return Audio(waveform[0].float().cpu(), round(audio["sample_rate"]))  # other packs give it as 44100.0
+
+
+def part_of(audio: Audio, start: float = 0.0, limit: float | None = None) -> Audio:
+    """At most `limit` seconds of a recording from `start` seconds on; as long as it is where both are left out.
+
+    Raises:
+        InputError: it ends before.
+    """
+    from ..lipforcing.media import Audio
+
+    first = round(start * audio.sample_rate)
+    end = None if limit is None else first + round(limit * audio.sample_rate)
+    if first >= audio.waveform.shape[1]:
+        raise InputError(
+            f"The audio lasts {audio.seconds:.2f} s, so nothing is left of it from {start:.2f} s on; choose an earlier "
+            "start."
+        )
+    return Audio(audio.waveform[:, first:end], audio.sample_rate)

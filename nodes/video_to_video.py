@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from ..lipforcing.errors import InputError, NoFaceError
 from . import host, inputs, sockets
 from .engine import running_family
+from .family import Parts
+from .memory import MemoryWatch
 from .node_api import io
 from .progress import FrameProgress
-from .speech import encoder_of
-from .tracked import follower_for, open_reader
-from .values import audio_of
+from .results import RESULTS
+from .tracked import NO_FACE, Cancellable, check_boxes, follower_for, open_reader, refuse_parts
+from .values import audio_of, part_of
+
+CODECS = {"auto": ".mp4", "h264": ".mp4", "hevc": ".mp4", "prores": ".mov", "vp9": ".mkv", "ffv1": ".mkv"}
+QUALITY = 16.0  # the engine's own choice
 
 
 class LipForcingVideoToVideo(io.ComfyNode):
@@ -18,7 +24,7 @@ class LipForcingVideoToVideo(io.ComfyNode):
     def define_schema(cls) -> io.Schema:
         return io.Schema(
             node_id="LipForcingVideoToVideo",
-            display_name="Lip Forcing Video to Video",
+            display_name="Lip Forcing Video to Video Lip Sync",
             category="lip forcing",
             description=(
                 "Makes the person in a video speak the given audio. Works from file to file, chunk by chunk, so the "
@@ -35,18 +41,30 @@ class LipForcingVideoToVideo(io.ComfyNode):
                 inputs.face(),
                 inputs.length(),
                 inputs.fill(),
-                io.Model.Input("model", optional=True, tooltip="The student. Open: the tiny one that is built in."),
-                io.Vae.Input(
-                    "vae", optional=True, tooltip="wan_2.1_vae for the released student. Open: the tiny codec."
+                io.Model.Input(
+                    "model",
+                    optional=True,
+                    advanced=True,
+                    tooltip="The student. Open: the tiny one that is built in.",
                 ),
-                inputs.decoder(),
+                io.Vae.Input(
+                    "vae",
+                    optional=True,
+                    advanced=True,
+                    tooltip="wan_2.1_vae for the released student. Open: the tiny codec.",
+                ),
+                inputs.decoder(advanced=True),
                 io.AudioEncoder.Input(
                     "audio_encoder",
                     optional=True,
-                    tooltip="wav2vec2-base-960h for the released student. Open: the tiny family's ear.",
+                    advanced=True,
+                    tooltip=(
+                        "wav2vec2-base-960h for the released student. Open: the file of that content, whatever its "
+                        "name; for the tiny student its own ear."
+                    ),
                 ),
-                inputs.positive("student"),
-                inputs.sigmas(),
+                inputs.positive("student", advanced=True),
+                inputs.sigmas(advanced=True),
                 *inputs.known_faces(),
                 inputs.window_seconds(),
                 inputs.pauses(),
@@ -62,11 +80,67 @@ class LipForcingVideoToVideo(io.ComfyNode):
                 io.Audio.Input(
                     "mix", optional=True, tooltip="Another sound track for the result, such as a finished mix."
                 ),
+                sockets.Family.Input(
+                    "family",
+                    optional=True,
+                    tooltip=(
+                        "All models in one wire, from Lip Forcing Family. What is connected to a single input replaces "
+                        "the family's. Open: the tiny family that is built in."
+                    ),
+                ),
+                io.Float.Input(
+                    "start_seconds",
+                    default=0.0,
+                    min=0.0,
+                    max=36000.0,
+                    step=0.04,
+                    optional=True,
+                    advanced=True,
+                    tooltip="Begin this far into the video, and as far into the speech, 0 to 36000 seconds.",
+                ),
+                io.Float.Input(
+                    "limit_seconds",
+                    default=0.0,
+                    min=0.0,
+                    max=36000.0,
+                    step=0.04,
+                    optional=True,
+                    advanced=True,
+                    tooltip="Take only this much of both, to try things out: 0 to 36000 seconds; 0 is everything.",
+                ),
+                io.Combo.Input(
+                    "video_codec",
+                    options=[*CODECS],
+                    default="auto",
+                    optional=True,
+                    advanced=True,
+                    tooltip=(
+                        "auto: H.264, HEVC above 8 bits, ProRes or VP9 where the source is transparent. ffv1 is "
+                        "lossless. prores gives a .mov, vp9 and ffv1 a .mkv; Save Video keeps them with format mkv."
+                    ),
+                ),
+                io.Float.Input(
+                    "quality",
+                    default=QUALITY,
+                    min=0.0,
+                    max=51.0,
+                    step=1.0,
+                    optional=True,
+                    advanced=True,
+                    tooltip=(
+                        "Of lossy H.264, HEVC and VP9 on x264's scale (CRF), 0 to 51, lower is better; 16 is hardly to "
+                        "be told from the source."
+                    ),
+                ),
             ],
             outputs=[io.Video.Output("synced_video", display_name="video", tooltip="The video with the new speech.")],
-            hidden=[io.Hidden.unique_id],
+            hidden=[io.Hidden.unique_id, io.Hidden.prompt],
             has_intermediate_output=True,
         )
+
+    @classmethod
+    def fingerprint_inputs(cls, **values) -> int:
+        return RESULTS.token(cls.hidden.unique_id, values)
 
     @classmethod
     def execute(
@@ -91,25 +165,42 @@ class LipForcingVideoToVideo(io.ComfyNode):
         lip_strength: float = 1.0,
         speakers=(),
         mix=None,
+        family: Parts | None = None,
+        start_seconds: float = 0.0,
+        limit_seconds: float = 0.0,
+        video_codec: str = "auto",
+        quality: float = QUALITY,
     ) -> io.NodeOutput:
         from ..lipforcing.audio.manner import Manner
         from ..lipforcing.media import DurationPolicy, Mix
         from ..lipforcing.pipeline import SyncOptions, sync_file
 
-        # The host's layers bring weights to the device in its own order, on its own stream.
-        options = SyncOptions(seed, DurationPolicy(length, fill), streams=False, manner=Manner(pauses, lip_strength))
-        result = host.temp_path("synced", ".mp4")
-        said = [audio_of(audio), *(speaker.audio for speaker in speakers)]
-        sound = audio_of(mix) if mix is not None else Mix(said) if speakers else said[0]
-        with (
-            open_reader(video) as reader,
-            running_family(model, vae, decoder, positive, sigmas, encoder_of(audio_encoder, window_seconds)) as family,
-        ):
+        refuse_parts(cls.hidden.prompt, cls.hidden.unique_id)
+        options = SyncOptions(
+            seed,
+            DurationPolicy(length, fill),
+            quality=None if quality == QUALITY else quality,
+            video_codec=video_codec,
+            streams=False,  # the host's layers bring weights to the device in its own order, on its own stream
+            manner=Manner(pauses, lip_strength),
+            check=host.check_cancelled,
+        )
+        part = {"start": start_seconds, "limit": limit_seconds or None}
+        said = [part_of(one, **part) for one in (audio_of(audio), *(speaker.audio for speaker in speakers))]
+        sound = part_of(audio_of(mix), **part) if mix is not None else Mix(said) if speakers else said[0]
+        parts = Parts(model, vae, decoder, audio_encoder, positive).or_those_of(family)
+        memory, result = MemoryWatch(), RESULTS.new(cls.hidden.unique_id, "synced", CODECS[video_codec])
+        with open_reader(video, **part) as reader, running_family(parts, sigmas, window_seconds) as models:
             info = reader.info
+            check_boxes(bboxes, info.width, info.height)
             frames = info.frame_count or round(info.duration * info.frame_rate)
             others = [speaker.face for speaker in speakers]
             known = (face_landmarks, bboxes, face_detection_model)
-            follower = follower_for(face, *known, frames, fill, others, family.layout)
+            follower = Cancellable(follower_for(face, *known, frames, fill, others, models.layout))
             progress = FrameProgress(cls.hidden.unique_id, float(info.frame_rate))
-            sync_file(family, reader, sound, result, follower, options, progress, said)
-        return io.NodeOutput(host.video_from_file(result), ui=progress.ui())
+            try:
+                done = sync_file(models, reader, sound, result, follower, options, progress, said)
+            except NoFaceError:
+                raise InputError(NO_FACE) from None
+            ui = progress.ui(memory, models.student, done.description)
+        return io.NodeOutput(host.video_from_file(str(result)), ui=ui)

@@ -85,3 +85,23 @@ def test_named_modules_exist(page):
     for module in re.findall(r"python -m ((?:lipforcing|benchmarks|tools)[\w.]*)", page.read_text(encoding="utf-8")):
         path = ROOT / module.replace(".", "/")
         assert path.with_suffix(".py").is_file() or (path / "__main__.py").is_file(), f"{page.name}: {module}"
+
+
+def test_tests_that_are_named_as_proof_exist():
+    """In docs/behaviours.md: `path::name`, `module.name`, or a name alone."""
+    known = {
+        name
+        for path in (ROOT / "tests").rglob("*.py")
+        for name in re.findall(r"^def ((?:test|check)_\w+)\(", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    }
+    page = (ROOT / "docs" / "behaviours.md").read_text(encoding="utf-8")
+    named = re.findall(r"`(?:[\w/]+\.py::|\w+\.)?((?:test|check)_\w+)`", page)
+    assert len(named) > 40 and [name for name in named if name not in known] == []
+
+
+def test_behaviours_are_counted():
+    page = (ROOT / "docs" / "behaviours.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (\d+) \| [^|]+ \| (holds|partly|fails|cannot be shown here) \|", page, flags=re.MULTILINE)
+    assert [int(number) for number, _ in rows] == [*range(1, 37)]
+    counts = [sum(found == kind for _, found in rows) for kind in ("holds", "partly", "fails")]
+    assert "{} hold, {} hold partly, {} fails".format(*counts) in page, counts

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+import time
+
 import pytest
 import torch
 
@@ -67,6 +70,25 @@ def test_overlapped_equals_in_order(look_ahead):
     expected, _ = run(family, seen, voices=voices[0])
     found, _ = run(family, seen, voices=voices[1], overlapped=True)
     assert torch.equal(found, expected)
+
+
+def test_a_failure_is_heard_of_at_the_next_frame(family):
+    """Not when the next chunk is full: reading as many large frames takes seconds, in which nothing is stopped."""
+
+    def fail(chunk) -> None:
+        failed.set()
+        raise RuntimeError("cancelled")
+
+    failed, frames = threading.Event(), iter(frames_at(TIMES))
+    with LipSyncSession(family, Scripted(script(46, (0, 0, 46))), seed=7, overlapped=True, write=fail) as session:
+        session.push_audio(speech(2.0))
+        session.finish_audio()
+        while not failed.wait(0.2):
+            session.push_frame(next(frames))
+        with pytest.raises(RuntimeError, match="cancelled"):
+            for _ in range(2):
+                session.push_frame(next(frames))
+                time.sleep(0.2)
 
 
 def test_a_look_ahead_changes_what_the_codec_sees_and_nothing_else():

@@ -88,7 +88,7 @@ def manifest(family: Family, options: SyncOptions, weights: Mapping[str, dict], 
         "precision": str(family.dtype).removeprefix("torch."),
         "attention": network.blocks[0].self_attn.attention.__name__ if network is not None else "the host's",
         "sigmas": list(family.sigmas),
-        "options": asdict(options),
+        "options": {name: value for name, value in asdict(options).items() if name != "check"},
         "weights": dict(weights),
         "inputs": dict(inputs),
     }

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextvars
 import queue
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 import torch
@@ -85,12 +85,19 @@ class Overlapped:
         device: whose streams to use, if it has any; None leaves all stages on the current one.
         most: chunks under way at a time; by default one for every stage and one that waits. All that is held grows
             with it: pictures, crops, faces.
+        check: called again and again while the caller waits for a stage; what it raises comes out of the wait.
     """
 
     def __init__(
-        self, stages: Mapping[str, Stage], meter: Meter, device: torch.device | None = None, most: int = 0
+        self,
+        stages: Mapping[str, Stage],
+        meter: Meter,
+        device: torch.device | None = None,
+        most: int = 0,
+        check: Callable[[], None] | None = None,
     ) -> None:
         self._meter = meter
+        self._check = check
         self._device = device
         self._most = most or len(stages) + 1
         self._closing = threading.Event()
@@ -140,6 +147,7 @@ class Overlapped:
                 chunk, event = self._queues[-1].get(wait, timeout=0.05)
             except queue.Empty:
                 if wait:
+                    self._ask()
                     continue
                 break
             if event is not None:
@@ -173,6 +181,11 @@ class Overlapped:
         except BaseException as failure:
             self._failure = self._failure or failure
             self._closing.set()
+
+    def _ask(self) -> None:
+        """Whether the caller shall go on waiting."""
+        if self._check is not None:
+            self._check()
 
     def _get(self, number: int):
         while not self._closing.is_set():

@@ -9,6 +9,7 @@ real host.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import inspect
 import io
 import os
@@ -57,8 +58,13 @@ def video_source(video: Any) -> Iterator[VideoSource]:
 def _is_file_backed(video: Any) -> bool:
     from comfy_api.latest import InputImpl
 
-    has_edits = getattr(video, "has_pending_frame_edits", None)
-    return isinstance(video, InputImpl.VideoFromFile) and not (has_edits and has_edits())
+    if not isinstance(video, InputImpl.VideoFromFile):
+        return False
+    if hasattr(video, "has_pending_frame_edits"):
+        return not video.has_pending_frame_edits()
+    # Some hosts crop without saying so: then the size is not that of the file.
+    whole = InputImpl.VideoFromFile(video.get_stream_source())
+    return not hasattr(video, "as_cropped") or video.get_dimensions() == whole.get_dimensions()
 
 
 def video_from_file(path: str) -> Any:
@@ -82,6 +88,18 @@ def model_path(category: str, name: str) -> str | None:
     import folder_paths
 
     return folder_paths.get_full_path(category, name)
+
+
+def sha256(path: str) -> str:
+    """Hash of a file in hexadecimal digits; a cancel point every few megabytes."""
+    import comfy.model_management
+
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(1 << 24):
+            digest.update(block)
+            comfy.model_management.throw_exception_if_processing_interrupted()
+    return digest.hexdigest()
 
 
 def model_names(category: str) -> list[str]:
@@ -120,6 +138,20 @@ def blocked(message: str) -> Any:
     from comfy_execution.graph import ExecutionBlocker
 
     return ExecutionBlocker(message)
+
+
+def takes_lists(class_type: str) -> bool:
+    """Whether nodes of a class are given all parts of a list at once."""
+    import nodes
+
+    return bool(getattr(nodes.NODE_CLASS_MAPPINGS.get(class_type), "INPUT_IS_LIST", False))
+
+
+def check_cancelled() -> None:
+    """Raise the host's interrupt once the user has asked to stop."""
+    import comfy.model_management
+
+    comfy.model_management.throw_exception_if_processing_interrupted()
 
 
 def compute_device() -> Any:

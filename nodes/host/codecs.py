@@ -137,6 +137,8 @@ class HostCodec:
 class Piecewise:
     """A codec stream that is given its input [B, C, T, H, W] in pieces, where and as its weights want it.
 
+    Every piece is a cancel point.
+
     Args:
         stream: takes the pieces.
         first, later: frames of the first piece of all, and of each after it.
@@ -144,14 +146,18 @@ class Piecewise:
     """
 
     def __init__(self, stream: Any, first: int, later: int, device: Any, dtype: Any) -> None:
+        import comfy.model_management
+
         self._stream, self._next, self._later = stream, first, later
         self._place = (device, dtype)
+        self._check_cancelled = comfy.model_management.throw_exception_if_processing_interrupted
 
     def __call__(self, x: Tensor) -> Tensor:
         import torch
 
         results, start = [], 0
         while start < x.shape[2]:
+            self._check_cancelled()
             end, self._next = start + self._next, self._later
             results.append(self._stream(x[:, :, start:end].to(*self._place)))
             start = end
@@ -230,6 +236,15 @@ def _vae_class() -> type:
             return self.first_stage_model.state_dict()
 
     return CodecVAE
+
+
+def load_audio_encoder(path: str) -> Any:
+    """The AUDIO_ENCODER in a file, as the host's own loader gives it."""
+    import comfy.audio_encoders.audio_encoders
+    import comfy.utils
+
+    weights = comfy.utils.load_torch_file(path, safe_load=True)
+    return comfy.audio_encoders.audio_encoders.load_audio_encoder_from_sd(weights)
 
 
 def audio_encoder_of(encoder: Any, window: Window | None = None) -> Wav2Vec2Encoder:

@@ -182,6 +182,11 @@ def _model_classes() -> tuple[type, type]:
 
         def extra_conds(self, **kwargs):
             out = super().extra_conds(**kwargs)
+            if self.lipforcing.causal:
+                raise InputError(
+                    f"{self.lipforcing.name} is a causal student, which the host's samplers cannot drive; sample it "
+                    "with Lip Forcing Causal Sampler or Lip Forcing Video to Video."
+                )
             if CHANNELS not in kwargs:
                 raise InputError(
                     "The conditioning carries no face and no speech; send it through Lip Forcing Conditioning first."
@@ -272,13 +277,23 @@ class RunningStudent:
         return caches + max([student, *(codec.memory for codec in self._codecs)])
 
     def _step(self, x: Tensor, level: float, step: Callable[[nn.Module, Tensor, Tensor], Tensor]) -> Tensor:
-        """Run `step(network, x, sigma)`, which gives a velocity, as the host runs its models: x0 in float32."""
+        """Run `step(network, x, sigma)`, which gives a velocity, as the host runs its models: x0 in float32.
+
+        Every step is a cancel point.
+        """
+        import comfy.model_management
         import torch
 
+        comfy.model_management.throw_exception_if_processing_interrupted()
         model = self._start()
         sigma = x.new_full((x.shape[0],), level, dtype=torch.float32)
         options = {**self._options["transformer_options"], "sigmas": sigma, "cond_or_uncond": [0], STEP: step}
         return model.apply_model(x, sigma, transformer_options=options)
+
+    @property
+    def sizes(self) -> tuple[int, int]:
+        """Bytes of the weights that are on the device, and of all."""
+        return self._patcher.loaded_size(), self._patcher.model_size()
 
     def geometry(self, latent: Tensor) -> Geometry:
         return self._patcher.model.diffusion_model.geometry(latent)

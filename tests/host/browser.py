@@ -20,6 +20,10 @@ def find_browser() -> str | None:
     return os.environ.get("CHROMIUM_PATH") or next(filter(None, map(shutil.which, names)), None)
 
 
+# What is said of an expression whose page goes away while it is asked, or has none to be asked in yet.
+GONE = ("Inspected target navigated", "Execution context was destroyed", "Cannot find default execution context")
+
+
 class Browser:
     """One page of a headless browser with a profile of its own in `folder`."""
 
@@ -72,6 +76,16 @@ class Browser:
     def open(self, url: str) -> None:
         self.call("Page.navigate", url=url)
 
+    def reload(self) -> None:
+        """Load the page again; returns when it is another document than before."""
+        before = self._document()
+        self.call("Page.reload")
+        self._wait(lambda: self._document() != before, 60, "the page was not loaded again")
+
+    def _document(self) -> str:
+        """Changes with every loading of the page, and nothing that runs in the page can be too late to see it."""
+        return self.call("Page.getFrameTree")["frameTree"]["frame"]["loaderId"]
+
     def wait_for(self, expression: str, seconds: float = 60):
         """The value of `expression` once it is true, of the page that is there by then."""
 
@@ -79,7 +93,7 @@ class Browser:
             try:
                 return self.evaluate(expression)
             except RuntimeError as error:
-                if "Inspected target navigated" in str(error):
+                if any(words in str(error) for words in GONE):
                     return None
                 raise
 

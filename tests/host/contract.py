@@ -172,6 +172,77 @@ def check_video_source_shows_pending_edits(host, folder: Path) -> None:
         assert source.file != path and count_frames(source.file) == 10
 
 
+def check_video_source_shows_a_crop_that_is_not_announced(host, folder: Path) -> None:
+    """Hosts of about 0.35 crop a VideoFromFile and have no `has_pending_frame_edits`: a stand-in, not a real one."""
+    from comfy_api.latest import InputImpl
+
+    class Cropped(InputImpl.VideoFromFile):
+        has_pending_frame_edits = property()  # missing, also where the host's class has it
+
+        def as_cropped(self, x=0, y=0, width=0, height=0):
+            return self
+
+        def get_dimensions(self):
+            return (32, 48)
+
+    class Whole(Cropped):
+        def get_dimensions(self):
+            return InputImpl.VideoFromFile.get_dimensions(self)
+
+    path = write_clip(folder / "clip.mp4")
+    with host.video_source(Cropped(path)) as source:
+        assert source.file != path and count_frames(source.file) == 10
+    with host.video_source(Whole(path)) as source:
+        assert source == host.VideoSource(path, 0.0, None), source
+
+
+def check_video_source_of_joined_videos(host, folder: Path) -> None:
+    """`VideoFromList` of hosts from about 0.38 is no `VideoFromFile`: a stand-in for it, not a real one."""
+    from comfy_api.latest import Input, InputImpl
+
+    class Joined(Input.Video):
+        def __init__(self, videos):
+            self.videos = videos
+
+        def get_components(self):
+            raise AssertionError("all frames were held in memory")
+
+        def save_to(self, path, format="auto", codec="auto", metadata=None, bit_depth=None, crf=None, color_space=None):
+            self.videos[0].save_to(path)
+
+        def as_trimmed(self, *_, **__):
+            raise NotImplementedError
+
+    with host.video_source(Joined([InputImpl.VideoFromFile(write_clip(folder / "clip.mp4"))])) as source:
+        assert count_frames(source.file) == 10
+    assert not os.path.exists(source.file)
+
+
+def check_takes_lists(host, folder: Path) -> None:
+    import nodes
+
+    nodes.NODE_CLASS_MAPPINGS["TakesLists"] = type("TakesLists", (), {"INPUT_IS_LIST": True})
+    assert host.takes_lists("TakesLists") and not host.takes_lists("LoadImage") and not host.takes_lists("nothing")
+    del nodes.NODE_CLASS_MAPPINGS["TakesLists"]
+
+
+def check_sha256_and_cancelling(host, folder: Path) -> None:
+    import hashlib
+
+    import comfy.model_management
+
+    (folder / "file").write_bytes(b"weights")
+    assert host.sha256(str(folder / "file")) == hashlib.sha256(b"weights").hexdigest()
+    host.check_cancelled()
+    for asked in (host.check_cancelled, lambda: host.sha256(str(folder / "file"))):
+        comfy.model_management.interrupt_current_processing(True)
+        try:
+            asked()
+        except comfy.model_management.InterruptProcessingException:
+            continue
+        raise AssertionError("an interrupt did not reach the node")
+
+
 def check_video_from_file(host, folder: Path) -> None:
     from comfy_api.latest import Input
 

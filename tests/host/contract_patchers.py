@@ -53,7 +53,7 @@ def faces_by(models) -> object:
 
 
 def models_with(model):
-    return engine("nodes.engine").running_family(model, None, None, None, None)
+    return engine("nodes.engine").running_family(engine("nodes.family").Parts(model))
 
 
 def check_student_gives_the_engines_frames(folder: Path) -> None:
@@ -216,28 +216,28 @@ def check_teacher_runs_through_the_hosts_sampler(folder: Path) -> None:
     close(*teacher_samples(4.5), 1e-4)
 
 
-def check_teacher_without_our_conditioning_says_so(folder: Path) -> None:
+def sampled_by_the_host(part: str) -> str:
+    """What the host's sampler says of the tiny model under a conditioning of its own."""
     import comfy.sample
     import comfy.samplers
     import torch
 
-    latent = torch.zeros(1, 16, 3, 16, 16)
-    plain = [[torch.zeros(1, 1, 8), {}]]
+    latent, plain = torch.zeros(1, 16, 3, 16, 16), [[torch.zeros(1, 1, 8), {}]]
+    euler, sigmas = comfy.samplers.sampler_object("euler"), torch.tensor([0.9, 0.0])
     try:
-        comfy.sample.sample_custom(
-            tiny_model("teacher"),
-            latent,
-            1.0,
-            comfy.samplers.sampler_object("euler"),
-            torch.tensor([0.9, 0.0]),
-            plain,
-            plain,
-            latent,
-        )
+        comfy.sample.sample_custom(tiny_model(part), latent, 1.0, euler, sigmas, plain, plain, latent)
     except engine("lipforcing.errors").InputError as error:
-        assert "Lip Forcing Conditioning" in str(error)
-        return
+        return str(error)
     raise AssertionError("sampled without a face")
+
+
+def check_teacher_without_our_conditioning_says_so(folder: Path) -> None:
+    assert "Lip Forcing Conditioning" in sampled_by_the_host("teacher")
+
+
+def check_a_student_in_the_hosts_sampler_says_where_it_belongs(folder: Path) -> None:
+    said = sampled_by_the_host("student")
+    assert "causal student" in said and "Lip Forcing Causal Sampler" in said
 
 
 def host_vae(state: dict):
@@ -304,6 +304,25 @@ def check_other_vaes_are_refused(folder: Path) -> None:
         raise AssertionError("taken for a codec")
 
 
+def found_encoder(folder: Path, state: dict):
+    """The AUDIO_ENCODER of weights that lie in the host's model folder under the name they are published with."""
+    import types
+
+    from safetensors.torch import save_file
+
+    host, speech = engine("nodes.host"), engine("nodes.speech")
+    place = Path(host.model_folder("audio_encoders"))
+    place.mkdir(parents=True, exist_ok=True)
+    save_file({"x": state["wav2vec2.feature_projection.projection.bias"].clone()}, place / "another.safetensors")
+    save_file({name: value.contiguous() for name, value in state.items()}, place / "model.safetensors")
+    try:
+        released = types.SimpleNamespace(config=types.SimpleNamespace(audio_dim=10752), name="lipforcing_14b.pth")
+        return speech.find_encoder(None, released)
+    finally:
+        (place / "another.safetensors").unlink()
+        (place / "model.safetensors").unlink()
+
+
 def check_audio_encoder_is_shared(folder: Path) -> None:
     import comfy.audio_encoders.audio_encoders as encoders
     import comfy.model_management as management
@@ -318,7 +337,8 @@ def check_audio_encoder_is_shared(folder: Path) -> None:
     half = "wav2vec2.encoder.pos_conv_embed.conv.parametrizations.weight.original"
     state[half + "0"] = plain.norm(dim=(0, 1), keepdim=True)
     state[half + "1"] = plain
-    encoder = encoders.load_audio_encoder_from_sd(state)
+    encoder = found_encoder(folder, state)
+    assert type(encoder) is type(encoders.load_audio_encoder_from_sd(dict(state)))
     base = engine("lipforcing.audio.base")
     waveform = 0.1 * torch.randn(16_000)
     with torch.inference_mode():

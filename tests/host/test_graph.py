@@ -73,24 +73,44 @@ def test_shipped_workflow_runs(server, path):
     assert run.outcome == "success", run.error
 
 
-def test_apart_and_in_one_node_give_the_same_video(server, finished):
-    whole = {
-        "1": graph()["1"],
-        "2": {
-            "class_type": "LipForcingVideoToVideo",
-            "inputs": {"video": ["1", 0], "audio": ["1", 1], "seed": 7, "face": "full"},
-        },
-        "3": {
-            "class_type": "SaveVideo",
-            "inputs": {"video": ["2", 0], "filename_prefix": "video/whole", "format": "auto", "codec": "auto"},
-        },
+def test_apart_and_in_one_node_give_the_same_video(server):
+    """The whole of a clip, because the last chunk of a part sees other frames; each was encoded on its own."""
+    prompt = graph(0.0)
+    prompt["1"] = {"class_type": "LoadVideo", "inputs": {"file": "clip.mp4"}}
+    prompt["9"] = {"class_type": "LoadAudio", "inputs": {"audio": "speech.wav"}}
+    prompt["3"]["inputs"]["track"] = ["2", 0]
+    for node in prompt.values():
+        if "audio" in node["inputs"] and node is not prompt["9"]:
+            node["inputs"]["audio"] = ["9", 0]
+    prompt["10"] = {
+        "class_type": "LipForcingVideoToVideo",
+        "inputs": {"video": ["1", 0], "audio": ["9", 0], "seed": 7, "face": "full"},
     }
-    run = server.run(whole)
-    apart = read_media(server.saved_file(finished, "8")).frames.astype(int)
-    together = read_media(server.saved_file(run, "3")).frames[: len(apart)].astype(int)
-    assert len(apart) == 25
-    # Both are encoded, on their own; the mouths are the same up to that.
-    assert np.abs(apart - together).mean() < 1 and np.abs(apart - together).max() < 40
+    prompt["11"] = copy.deepcopy(prompt["8"])
+    prompt["11"]["inputs"].update(video=["10", 0], filename_prefix="video/whole")
+    run = server.run(prompt)
+    assert run.outcome == "success", run.error
+    apart, together = (read_media(server.saved_file(run, node)).frames.astype(int) for node in ("8", "11"))
+    assert len(apart) == 30
+    assert np.array_equal(apart, together), np.abs(apart - together).max()
+
+
+def test_a_family_in_one_wire_is_the_same(server):
+    prompt = graph(0.0)
+    for gone in ("2", "3", "6", "7"):
+        del prompt[gone]
+    inputs = {"video": ["1", 0], "audio": ["1", 1], "seed": 7, "face": "full", "limit_seconds": 0.6}
+    prompt["9"] = {"class_type": "LipForcingFamily", "inputs": {"model": ["4", 0], "vae": ["5", 0]}}
+    prompt["10"] = {"class_type": "LipForcingVideoToVideo", "inputs": {**inputs, "family": ["9", 0]}}
+    prompt["11"] = {"class_type": "LipForcingVideoToVideo", "inputs": inputs}
+    prompt["8"]["inputs"]["video"] = ["10", 0]
+    prompt["12"] = copy.deepcopy(prompt["8"])
+    prompt["12"]["inputs"]["video"] = ["11", 0]
+    run = server.run(prompt)
+    assert run.outcome == "success", run.error
+    one, other = (read_media(server.saved_file(run, node)) for node in ("8", "12"))
+    assert len(one.frames) == 15 and one.audio_seconds == pytest.approx(0.6, abs=0.06)
+    assert np.array_equal(one.frames, other.frames)
 
 
 def test_new_seed_runs_only_the_sampler_and_what_follows(server):
@@ -236,6 +256,29 @@ def test_a_file_that_is_not_there_is_refused_at_once(server):
         server.queue(prompt, "tests")
     error = refused.value.body["node_errors"]["4"]["errors"][0]
     assert error["type"] == "value_not_in_list" and "lipforcing_14b.pth" in error["details"]
+
+
+@pytest.mark.parametrize("node", ["2", "6", "7"], ids=["Face Track", "Causal Sampler", "Composite"])
+def test_cancelling_stops_within_a_moment(server, node):
+    """In Full HD, where a chunk takes longer than that."""
+    if not (server.base / "input" / "large.mp4").exists():
+        write_video(server.base / "input" / "large.mp4", frames=60, width=1920, height=1080)
+    prompt = graph(0.0, seed=int(node))
+    prompt["0"] = {"class_type": "LoadVideo", "inputs": {"file": "large.mp4"}}
+    prompt["2"]["inputs"].update(video=["0", 0], length="video", fill="pingpong")
+    asked = []
+
+    def interrupt_at_second_step(message):
+        moved = message["type"] == "progress" and message["data"]["node"] == node and message["data"]["value"] >= 2
+        if moved and not asked:
+            server.request("/interrupt", {})
+            asked.append(time.monotonic())
+
+    run = server.run(prompt, interrupt_at_second_step)
+    waited = time.monotonic() - asked[0]
+    assert run.outcome == "interrupted" and run.of("execution_interrupted")[0]["node_id"] == node
+    assert waited < 10, "the whole would take a minute"
+    print(f"{prompt[node]['class_type']} stopped after {waited:.2f} s")
 
 
 def memory(server) -> float:

@@ -6,6 +6,7 @@ import copy
 import json
 import subprocess
 
+import av
 import numpy as np
 import pytest
 
@@ -85,6 +86,51 @@ def test_second_run_comes_from_the_cache(server, finished):
     assert server.run(PROMPT).cached >= {"1", "2", "3"}
 
 
+def test_a_result_that_was_tidied_away_is_made_again(server, finished):
+    """The host still has the value, but not its file."""
+    gone = [path for path in (server.base / "temp").glob("lipforcing_synced*")]
+    for path in gone:
+        path.unlink()
+    prompt = prompt_with("4", filename_prefix="video/again")
+    run = server.run(prompt)
+    assert gone and run.outcome == "success" and "3" not in run.cached
+    assert server.run(PROMPT).cached >= {"1", "2", "3"}
+
+
+def test_a_damaged_video_is_said_in_the_panel(server):
+    write_video(server.base / "input" / "broken.mp4", frames=60)
+    data = bytearray((server.base / "input" / "broken.mp4").read_bytes())
+    third = len(data) // 3
+    data[third : third + third // 2] = bytes(third // 2)
+    (server.base / "input" / "broken.mp4").write_bytes(data)
+    run = server.run(prompt_with("1", file="broken.mp4"))
+    assert run.outcome == "success", run.error
+    (numbers,) = (data["output"]["lipforcing_progress"] for data in run.of("executed") if data["node"] == "3")
+    assert "could not be decoded whole" in numbers[0][0]["note"]
+
+
+def test_a_part_in_another_codec(server):
+    prompt = prompt_with("3", start_seconds=0.4, limit_seconds=0.4, video_codec="ffv1", seed=5)
+    prompt["4"]["inputs"].update(format="mkv") if "mkv" in str(server.get("/object_info/SaveVideo")) else None
+    run = server.run(prompt)
+    assert run.outcome == "success", run.error
+    made = [path for path in (server.base / "temp").glob("lipforcing_synced*.mkv")]
+    result = read_media(made[0])
+    assert len(made) == 1 and len(result.frames) == 10 and result.audio_seconds == pytest.approx(0.4, abs=0.03)
+    source = read_media(server.base / "input" / "clip.mp4").frames
+    assert np.array_equal(result.frames[:, :20], source[10:20, :20]), "lossless, and from 0.4 s on"
+    with av.open(str(server.saved_file(run, "4"))) as saved:
+        assert saved.streams.video[0].codec.name in ("ffv1", "h264")
+
+
+def test_quality_is_chosen(server):
+    sizes = []
+    for quality in (10.0, 35.0):
+        run = server.run(prompt_with("3", quality=quality, seed=6))
+        sizes.append(server.saved_file(run, "4").stat().st_size)
+    assert sizes[0] > 2 * sizes[1]
+
+
 def test_new_seed_runs_only_our_node_again(server, finished):
     run = server.run(prompt_with("3", seed=2))
     assert run.outcome == "success" and {"1", "2"} <= run.cached and "3" not in run.cached
@@ -141,6 +187,18 @@ def test_queue_script(server, finished, host_python, tmp_path):
     assert done.returncode == 0, done.stderr
     assert len(read_media(tmp_path / "out.mp4").frames) == 30, "the sample was not replaced"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out.mp4", "prompt.json"]
+
+    both = [*command[:2], str(PACK / "workflows" / "api" / "5_teacher_and_student.json"), *command[7:]]
+    both += ["--set", "2.first_seconds=1.0", "--set", "9.steps=1"]
+    done = subprocess.run(both, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["out.mp4", "out_16.mp4"], "results are missing, or media were asked for"
+    assert [len(read_media(tmp_path / name).frames) for name in done.stdout.split()] == [25, 25]
+    (tmp_path / "out_16.mp4").unlink()
+
+    alone = [*command[:5], *command[7:]]
+    done = subprocess.run(alone, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 1 and "node 2 loads a file; give --audio FILE, or --set 2.audio=NAME" in done.stderr
 
     done = subprocess.run([*own, "--set", "2.nose=1"], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 1 and "no input 'nose' of a node '2'" in done.stderr

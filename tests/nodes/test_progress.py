@@ -9,6 +9,8 @@ import pytest
 
 from .stand_in import LOADED_AS, load_pack
 
+MEMORY, STUDENT = SimpleNamespace(peak=9.8), SimpleNamespace(sizes=(14e9, 28e9), device="cuda:0")
+
 
 @pytest.fixture
 def clock(monkeypatch):
@@ -35,7 +37,7 @@ def run(clock, waits: list[float], rate: float = 25, total: int | None = None) -
             done += 1
             clock.now += 1e-4
             shown(done, total, None)
-        after.append(shown.ui()["lipforcing_progress"][0][0])
+        after.append(shown.ui(MEMORY, STUDENT)["lipforcing_progress"][0][0])
     return after
 
 
@@ -67,3 +69,16 @@ def test_frames_of_a_chunk_do_not_move_the_estimate(clock):
         clock.now += 0.001
         shown(done, 100, None)
     assert all(sent["fps"] is None for sent in clock.sent)
+
+
+def test_time_and_memory_are_in_the_log_once_and_in_the_panel(clock, caplog):
+    shown = clock.progress.FrameProgress("7", 25)
+    for chunk in range(1, 5):
+        clock.now += 1
+        shown(9 + 12 * chunk, 57, None)
+    with caplog.at_level("INFO"):
+        said = shown.ui(MEMORY, STUDENT, "57 frames written.")["lipforcing_progress"][0][0]
+    assert said["peak_gigabytes"] == 9.8 and said["note"] == "57 frames written."
+    (line,) = caplog.messages
+    assert "57 frames in 4.0 s, first 1.00 s, then 12.0 per second (0.48 x real time)" in line
+    assert "peak memory 9.8 GB on cuda:0; student 14.0 of 28.0 GB resident, 14.0 GB offloaded" in line

@@ -111,3 +111,38 @@ def test_detection_model_looks_again_for_small_faces(tracked):
     follower = tracked.follower_for("auto", None, None, model, 5, "hold")
     assert len(matrices(follower, 5)) == 5
     assert model.calls == [("short", 1), ("short", 1), ("full", 1), ("short", 1), ("full", 1)]  # every other frame
+
+
+@pytest.mark.parametrize(
+    "box", [{"x": 200, "y": 10, "width": 50, "height": 50}, {"x": -80, "y": 10, "width": 80, "height": 50}]
+)
+@pytest.mark.parametrize("given", [lambda box: box, lambda box: [[box]], lambda box: [[], [box]]])
+def test_a_box_beside_the_picture_is_refused(tracked, box, given):
+    error = importlib.import_module(f"{LOADED_AS}.lipforcing.errors").InputError
+    with pytest.raises(error, match="shows nothing of the 200 x 120 picture"):
+        tracked.check_boxes(given(box), 200, 120)
+    tracked.check_boxes(given({**box, "x": box["x"] / 2}), 200, 120)
+
+
+@pytest.mark.parametrize("fps", [float("nan"), 0.0, -25.0, 1000.0])
+def test_a_rate_that_is_none_is_refused(tracked, fps):
+    error = importlib.import_module(f"{LOADED_AS}.lipforcing.errors").InputError
+    with pytest.raises(error, match="fps is"), tracked.open_reader(torch.zeros(2, 16, 16, 3), fps):
+        pass
+
+
+def chain(*classes: str) -> dict:
+    """A graph in which each class feeds the next one."""
+    return {
+        str(number): {"class_type": name, "inputs": {"images": [str(number - 1), 0]} if number else {}}
+        for number, name in enumerate(classes)
+    }
+
+
+def test_a_clip_in_parts_is_refused(tracked, monkeypatch):
+    monkeypatch.setattr(tracked.host, "takes_lists", lambda name: name == "ImageListToBatch")
+    error = importlib.import_module(f"{LOADED_AS}.lipforcing.errors").InputError
+    with pytest.raises(error, match=r"Rebatch Images \(node 1\)"):
+        tracked.refuse_parts(chain("LoadVideo", "RebatchImages", "ImageScale", "LipForcingFaceTrack"), "3", "images")
+    tracked.refuse_parts(chain("LoadVideo", "RebatchImages", "ImageListToBatch", "LipForcingFaceTrack"), "3", "images")
+    tracked.refuse_parts(chain("LoadVideo", "ImageScale", "LipForcingFaceTrack"), "2", "images")

@@ -59,6 +59,25 @@ def test_stages_overlap():
     executor.close()
 
 
+@pytest.mark.parametrize("waits_in", ["submit", "finish"])
+def test_who_waits_can_be_told_to_stop(waits_in):
+    """However long a stage takes."""
+    gate = threading.Event()
+
+    def check() -> None:
+        raise KeyboardInterrupt
+
+    executor = Overlapped({"crop": lambda chunk: gate.wait(10)}, Meter(), most=1, check=check)
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        for chunk in chunks(12 if waits_in == "submit" else 1):
+            executor.submit(chunk)
+        executor.finish()
+    assert time.monotonic() - began < 5
+    gate.set()
+    executor.close()
+
+
 def test_who_submits_waits_while_too_many_chunks_are_under_way():
     gate, log = threading.Event(), []
     slow = {"crop": lambda chunk: log.append(chunk.number), "denoise": lambda chunk: gate.wait(10)}
