@@ -9,6 +9,7 @@ from .family import Parts
 from .memory import MemoryWatch
 from .node_api import io
 from .progress import FrameProgress
+from .report import report_text
 from .results import RESULTS
 from .tracked import NO_FACE, Cancellable, check_boxes, follower_for, open_reader, refuse_parts
 from .values import audio_of, part_of
@@ -132,8 +133,27 @@ class LipForcingVideoToVideo(io.ComfyNode):
                         "be told from the source."
                     ),
                 ),
+                io.Boolean.Input(
+                    "measure",
+                    default=False,
+                    optional=True,
+                    advanced=True,
+                    tooltip=(
+                        "Look through the result once more for the report: the mouth in pauses and silence, sharpness, "
+                        "flicker, seam, and whether anything changed outside of the mouth. Takes about as long again."
+                    ),
+                ),
             ],
-            outputs=[io.Video.Output("synced_video", display_name="video", tooltip="The video with the new speech.")],
+            outputs=[
+                io.Video.Output("synced_video", display_name="video", tooltip="The video with the new speech."),
+                io.String.Output(
+                    "run_report",
+                    display_name="report",
+                    tooltip=(
+                        "What was done, with what, and where the time went, as JSON; with measure also how good it is."
+                    ),
+                ),
+            ],
             hidden=[io.Hidden.unique_id, io.Hidden.prompt],
             has_intermediate_output=True,
         )
@@ -170,8 +190,10 @@ class LipForcingVideoToVideo(io.ComfyNode):
         limit_seconds: float = 0.0,
         video_codec: str = "auto",
         quality: float = QUALITY,
+        measure: bool = False,
     ) -> io.NodeOutput:
         from ..lipforcing.audio.manner import Manner
+        from ..lipforcing.evaluation.quality import quality as measured
         from ..lipforcing.media import DurationPolicy, Mix
         from ..lipforcing.pipeline import SyncOptions, sync_file
 
@@ -184,6 +206,7 @@ class LipForcingVideoToVideo(io.ComfyNode):
             streams=False,  # the host's layers bring weights to the device in its own order, on its own stream
             manner=Manner(pauses, lip_strength),
             check=host.check_cancelled,
+            audit=measure,
         )
         part = {"start": start_seconds, "limit": limit_seconds or None}
         said = [part_of(one, **part) for one in (audio_of(audio), *(speaker.audio for speaker in speakers))]
@@ -196,11 +219,16 @@ class LipForcingVideoToVideo(io.ComfyNode):
             frames = info.frame_count or round(info.duration * info.frame_rate)
             others = [speaker.face for speaker in speakers]
             known = (face_landmarks, bboxes, face_detection_model)
-            follower = Cancellable(follower_for(face, *known, frames, fill, others, models.layout))
+
+            def follower():
+                return Cancellable(follower_for(face, *known, frames, fill, others, models.layout))
+
             progress = FrameProgress(cls.hidden.unique_id, float(info.frame_rate))
             try:
-                done = sync_file(models, reader, sound, result, follower, options, progress, said)
+                done = sync_file(models, reader, sound, result, follower(), options, progress, said)
             except NoFaceError:
                 raise InputError(NO_FACE) from None
+            figures = measured(result, reader, said[0], follower(), done.plan) if measure else None
+            text = report_text(done, models, options, memory, figures)
             ui = progress.ui(memory, models.student, done.description)
-        return io.NodeOutput(host.video_from_file(str(result)), ui=ui)
+        return io.NodeOutput(host.video_from_file(str(result)), text, ui=ui)

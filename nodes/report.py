@@ -1,0 +1,25 @@
+"""The report of a run as text, for a node's output."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from .memory import GIGABYTE, MemoryWatch
+
+if TYPE_CHECKING:
+    from ..lipforcing.evaluation.quality import Quality
+    from ..lipforcing.pipeline import SyncOptions, SyncResult
+    from ..lipforcing.stream.family import Family
+
+
+def report_text(
+    done: SyncResult, family: Family, options: SyncOptions, memory: MemoryWatch, quality: Quality | None
+) -> str:
+    """The run as JSON, see docs/report.md; what came through wires has no files, so there are no hashes."""
+    from ..lipforcing.report import RunReport, manifest
+
+    about = manifest(family, options, weights={}, inputs={})
+    peak = memory.peak
+    report = RunReport(done, about, peak_memory=None if peak is None else round(peak * GIGABYTE), quality=quality)
+    return json.dumps(report.to_dict(), indent=1)
