@@ -14,7 +14,7 @@ from .data import SpeechClips
 from .loop import Recipe, train
 
 RECIPE = Recipe("syncnet", iterations=700, learning_rate=2e-3, seed=51)
-LOGMEL = Recipe("syncnet_logmel", iterations=500, learning_rate=2e-3, seed=52)
+LOGMEL = Recipe("syncnet_logmel", iterations=250, learning_rate=2e-3, seed=52)
 BATCH, FRAMES = 6, 33
 SHARPNESS = 0.5  # of the softmax over squared distances
 
