@@ -54,22 +54,19 @@ def closure(gap: Tensor, phonemes: Sequence[Phoneme]) -> Closure:
     """Closed lips of a mouth whose gaps [T] at 25 fps are known, NaN where not.
 
     A bilabial is made where the lips are closed in some frame that shows any of it, or in the frame before or after
-    these. A closure is a run of closed frames; it is right where it meets a bilabial thus. Runs that reach into a
-    pause, where lips may rest, are none.
+    these. A closure is a run of closed frames; it is right where it meets a bilabial thus. Any other run that reaches
+    into a pause, where lips may rest, is none.
     """
     closed = (gap < CLOSED).tolist()
     known = gap.isfinite().tolist()
     spans = [_frames(start, end, len(closed)) for start, end in _bilabials(phonemes)]
     spans = [span for span in spans if any(known[i] for i in span)]
     spoken = {i for symbol, start, end in phonemes if not is_pause(symbol) for i in _frames(start, end, len(closed), 0)}
-    runs = [run for run in _runs(closed) if spoken.issuperset(run)]
     expected = {i for span in spans for i in span}
-    return Closure(
-        len(spans),
-        sum(any(closed[i] for i in span) for span in spans),
-        len(runs),
-        sum(not expected.isdisjoint(run) for run in runs),
-    )
+    right = [run for run in _runs(closed) if not expected.isdisjoint(run)]
+    wrong = [run for run in _runs(closed) if expected.isdisjoint(run) and spoken.issuperset(run)]
+    made = sum(any(closed[i] for i in span) for span in spans)
+    return Closure(len(spans), made, len(right) + len(wrong), len(right))
 
 
 def _bilabials(phonemes: Iterable[Phoneme]) -> list[tuple[float, float]]:

@@ -56,7 +56,7 @@ class SyncNetConfig:
     @classmethod
     def tiny_logmel(cls) -> SyncNetConfig:
         """A second opinion beside it: another front end, other sizes, other people and another seed in training."""
-        return cls(96, (16, 32, 48, 48, 64, 96), (16, 32, 48, 48, 64, 96), 96, aligned=True, sound="logmel")
+        return cls(64, (16, 32, 48, 48, 64, 96), (16, 32, 48, 48, 64, 96), 96, aligned=True, sound="logmel")
 
 
 class SyncNet(nn.Module):

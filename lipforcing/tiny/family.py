@@ -38,6 +38,9 @@ PARTS: dict[str, Callable[[], nn.Module]] = {
     "meter": MouthMeter,
 }
 
+#: Of the files, to keep the family small; what fp16 cannot hold (variances of pixels from 0 to 255) is bf16.
+PRECISIONS = {"syncnet_logmel": "bf16"}
+
 KINDS = {"student": Kind.STUDENT.value, "teacher": Kind.TEACHER.value, "syncnet": Kind.SYNCNET.value}
 
 
@@ -76,7 +79,7 @@ def tiny_family(
 
 
 def save(part: str, module: nn.Module, recipe: dict, folder: Path = WEIGHTS) -> Path:
-    """Write a trained part, in half precision to keep the family small, with its recipe."""
+    """Write a trained part, in half precision, with its recipe."""
     about = OwnMetadata(
         kind=KINDS.get(part, f"tiny_{part}"),
         config=as_table(module.config) if isinstance(module, WanTransformer) else {},
@@ -84,4 +87,5 @@ def save(part: str, module: nn.Module, recipe: dict, folder: Path = WEIGHTS) -> 
         rest={"recipe": recipe},
     )
     folder.mkdir(parents=True, exist_ok=True)
-    return write_weights(InMemory(module.state_dict()), weights_path(part, folder), "fp16", about)
+    precision = PRECISIONS.get(part, "fp16")
+    return write_weights(InMemory(module.state_dict()), weights_path(part, folder), precision, about)

@@ -36,7 +36,8 @@ def gaps(*closed: int) -> torch.Tensor:
         ((13, 29), 0, 2, 0),  # more than that
         ((15, 20, 21, 33), 1, 3, 1),
         ((), 0, 0, 0),
-        ((10, 11, 12, 13, 14, 38, 39), 1, 0, 0),  # goes on from a pause, or into one
+        ((10, 11, 12, 38, 39), 0, 0, 0),  # goes on from a pause, or into one
+        ((10, 11, 12, 13, 14, 38, 39), 1, 1, 1),  # the first does, but for a bilabial
         (tuple(range(12, 38)), 2, 1, 1),
     ],
 )

@@ -40,7 +40,7 @@ class SyncNetRecipe(Recipe):
 RECIPE = SyncNetRecipe("syncnet", iterations=700, learning_rate=2e-3, seed=51, batch=6)
 # Other ears, other people and other speech: an opinion of its own.
 LOGMEL = replace(
-    RECIPE, name="syncnet_logmel", iterations=500, seed=52, spoken=replace(SPOKEN, seed=22, count=200), hears="logmel"
+    RECIPE, name="syncnet_logmel", iterations=250, seed=52, spoken=replace(SPOKEN, seed=22, count=200), hears="logmel"
 )
 CONFIGS = {"mfcc": SyncNetConfig.tiny, "logmel": SyncNetConfig.tiny_logmel}
 
