@@ -51,7 +51,7 @@ def command_prepare(arguments: argparse.Namespace) -> None:
         try:
             rows = prepare(arguments.videos, arguments.out, settings, arguments.workers, progress)
         except KeyboardInterrupt:
-            raise KeyboardInterrupt("the same command goes on with the next video") from None
+            raise KeyboardInterrupt("the same command goes on with the video it was at") from None
     for reason, count in outcome(rows).items():
         print(f"{count:5d} {reason}")
     print(arguments.out / "report.json")

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import ModuleType
 
+import torch
 from torch import nn
 
 from .parallel import barrier, rank
@@ -32,7 +33,7 @@ def weights_hash(module: nn.Module) -> str:
     for name, value in sorted(module.state_dict().items()):
         value = value.detach().cpu().contiguous()
         digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
-        digest.update(value.flatten().numpy())
+        digest.update(value.flatten().view(torch.uint8).numpy())
     return digest.hexdigest()
 
 

@@ -25,6 +25,7 @@ def test_weights_and_code_have_hashes():
     with torch.no_grad():
         module[1].running_mean[0] += 1e-6
     assert weights_hash(module) != before
+    assert len({weights_hash(module.to(dtype)) for dtype in (torch.float32, torch.bfloat16)}) == 2
     assert len(code_hash(drawn)) == 16
 
 
