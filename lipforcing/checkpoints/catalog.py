@@ -47,7 +47,7 @@ def config_for(kind: Kind, source: TensorSource, own: OwnMetadata | None = None)
     if kind is Kind.TINY_CODEC:
         return TinyCodecConfig()
     if kind is Kind.SYNCNET:
-        return _best_fit(kind, (SyncNetConfig.v2(), SyncNetConfig.tiny()), source)
+        return _best_fit(kind, (SyncNetConfig.v2(), SyncNetConfig.tiny(), SyncNetConfig.tiny_logmel()), source)
     if kind is Kind.TEXT_ENCODER:
         return umt5_size(source)
     return None
