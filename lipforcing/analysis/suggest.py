@@ -38,12 +38,12 @@ class Suggestion:
 def landing_step(steps: Sequence[int], sync: Factorial, error: Factorial) -> int:
     """Where an unguided and then a guided step have most sync for their error.
 
-    Both as shares of the range that the factorial has: from no guidance at all to guidance in both steps.
+    Both as shares of the range of the whole factorial.
     """
 
     def share(figures: Factorial) -> np.ndarray:
-        low, high = figures[PLAIN, PLAIN].min(), figures[GUIDED, GUIDED].max()
-        return (figures[PLAIN, GUIDED] - low) / max(high - low, 1e-9)
+        everything = np.stack([*figures.values()])
+        return (figures[PLAIN, GUIDED] - everything.min()) / np.ptp(everything)
 
     return steps[int(np.argmax(share(sync) - share(error)))]
 

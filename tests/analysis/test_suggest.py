@@ -46,3 +46,14 @@ def test_intervals_are_over_clips():
     assert unsure.landing_interval[0] < unsure.landing_interval[1]
     assert suggest(STEPS, sync, error) == unsure
     assert interval(range(101)) == (2, 98)
+
+
+def test_a_teacher_that_guidance_spoils():
+    """Even then the landing is where there is most sync for the error, here the last step."""
+    spoilt = {(PLAIN, PLAIN): [1.4, 1.4, 1.4], (PLAIN, GUIDED): [0.5, 0.6, 1.3], (GUIDED, PLAIN): [1.4, 1.2, 0.5]}
+    wrong = {(PLAIN, PLAIN): [1.7, 1.6, 1.6], (PLAIN, GUIDED): [5.6, 5.1, 2.0], (GUIDED, PLAIN): [1.7, 2.2, 4.6]}
+    both = (
+        {**table, (GUIDED, GUIDED): values} for table, values in ((spoilt, [0.5, 0.7, 0.5]), (wrong, [5.6, 5.7, 5.2]))
+    )
+    sync, error = ({key: np.array(values) for key, values in table.items()} for table in both)
+    assert landing_step((0, 30, 49), sync, error) == 49 and guidance_window((0, 30, 49), sync) is None
