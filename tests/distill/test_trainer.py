@@ -119,11 +119,12 @@ def test_a_killed_process_goes_on_as_if_nothing_had_happened(whole, tmp_path):
 def test_accumulation_changes_nothing_but_rounding():
     found = []
     for rounds in (1, 4):
-        task = Line(replace(RECIPE, accumulation=rounds))
+        task = Line(replace(RECIPE, accumulation=rounds, clip_norm=1e9))
         state = start(task, torch.device("cpu"), None)
         values = [advance(task, state, torch.device("cpu"))["loss"] for _ in range(5)]
-        found.append(torch.cat((weights(state.models), torch.tensor(values))))
-    torch.testing.assert_close(*found, atol=1e-6, rtol=0)
+        gradient = state.models["line"].weight.grad[0]  # optimizers do not care for its size
+        found.append(torch.cat((weights(state.models), torch.tensor(values), gradient)))
+    torch.testing.assert_close(*found, atol=1e-5, rtol=0)
 
 
 def test_a_batch_that_cannot_be_divided_is_refused(tmp_path):
