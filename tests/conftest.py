@@ -11,6 +11,10 @@ import pytest
 import torch
 from safetensors import safe_open
 
+if "PYTEST_XDIST_WORKER" in os.environ:  # workers share the cores; what they start inherits the second line
+    torch.set_num_threads(1)
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 HERE = Path(__file__).parent
 SHARED = HERE.parent.parent / "shared"
 
