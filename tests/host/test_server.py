@@ -45,7 +45,7 @@ def test_object_info_lists_the_inputs(server):
     required = info["input"]["required"]
     assert required["video"][0] == "VIDEO" and required["audio"][0] == "AUDIO"
     assert required["seed"][1]["max"] == 2**64 - 1 and required["seed"][1]["control_after_generate"]
-    assert info["output"] == ["VIDEO"]
+    assert info["output"] == ["VIDEO", "STRING"]
     assert info["category"] == "lip forcing"
 
 
