@@ -140,7 +140,8 @@ class LipForcingVideoToVideo(io.ComfyNode):
                     advanced=True,
                     tooltip=(
                         "Look through the result once more for the report: the mouth in pauses and silence, sharpness, "
-                        "flicker, seam, and whether anything changed outside of the mouth. Takes 0.1 to 0.3 s per frame on a CPU."
+                        "flicker, seam, and whether anything changed outside of the mouth. Takes 0.1 to 0.3 s per "
+                        "frame on a CPU."
                     ),
                 ),
             ],
