@@ -36,7 +36,7 @@ class Pair:
         faces = [found[0] for found in detector.detect(self.before)]
         rois = roi_from_detection(torch.stack([f.box for f in faces]), torch.stack([f.keypoints for f in faces]))
         for _ in range(2):  # the second time from the points, as a face is followed
-            points, _ = mesh.landmarks(*regions(self.before, rois), rois)
+            points, *_ = mesh.landmarks(*regions(self.before, rois), rois)
             rois = roi_from_landmarks(points)
         self.points = torch.stack([ANCHORS[LAYOUT](one[:, :2]) for one in points])
 

@@ -6,7 +6,7 @@ Only the pixels under the ROIs are ever touched: whoever holds the pictures asks
 are, and hands them over as *regions* with their origins.
 
     rois = roi_from_detection(boxes, keypoints)                # or roi_from_landmarks(the points of the frame before)
-    points, presence = mesh.landmarks(*regions(frames, rois), rois)
+    points, presence, colours = mesh.landmarks(*regions(frames, rois), rois)
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ WEIGHTS = Path(__file__).parent / "weights" / "attention_mesh.safetensors"
 MIN_PRESENCE = 0.5  # below, MediaPipe gives a face up
 GROWTH = 1.5  # side of the ROI as a multiple of the longer side of the face's box
 EYE_CORNERS = (33, 263)  # the outer ones, left and right in the picture
+BLUR = 4  # pixels of the crop that colours are means of
 BATCH = 8  # crops that go through the network at once
 
 
@@ -60,8 +61,8 @@ class FaceMesh:
 
     def landmarks(
         self, regions: torch.Tensor, origins: torch.Tensor, rois: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Points and presence of the face in each ROI.
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Points, presence and colours of the face in each ROI.
 
         Args:
             regions: [B, 3, h, w] RGB, uint8 or float in [0, 1]: the pixels of :func:`windows`.
@@ -69,11 +70,13 @@ class FaceMesh:
             rois: [B, 4].
 
         Returns:
-            points [B, 478, 3] in pixels of the picture, presence [B], as of a call; on this object's device.
+            points [B, 478, 3] in pixels of the picture, presence [B], as of a call, and the points' :func:`texture`
+            [B, 478, 3]; on this object's device.
         """
         regions, origins, rois = (tensor.to(self.device) for tensor in (regions, origins, rois))
-        points, presence = self(crop(regions, origins, rois))
-        return project(points, rois), presence
+        crops = crop(regions, origins, rois)
+        points, presence = self(crops)
+        return project(points, rois), presence, texture(crops, points)
 
 
 def roi_from_detection(boxes: torch.Tensor, keypoints: torch.Tensor) -> torch.Tensor:
@@ -148,6 +151,13 @@ def crop(regions: torch.Tensor, origins: torch.Tensor, rois: torch.Tensor) -> to
     grid = ((places + 0.5) * (2 / extent) - 1).unflatten(1, (SIZE, SIZE))
     levels = F.grid_sample(regions.float(), grid, padding_mode="border", align_corners=False)
     return (levels if regions.dtype == torch.uint8 else levels * 255).add(0.5).floor() / 255
+
+
+def texture(crops: torch.Tensor, points: torch.Tensor) -> torch.Tensor:
+    """Colours [B, P, 3] of crops [B, 3, 192, 192] at points [B, P, 2 or 3] of them, each of some four pixels around."""
+    small = F.avg_pool2d(crops, BLUR)
+    grid = (points[..., :2] + 0.5) * (2 / SIZE) - 1
+    return F.grid_sample(small, grid[:, None], padding_mode="border", align_corners=False)[:, :, 0].transpose(1, 2)
 
 
 def project(points: torch.Tensor, rois: torch.Tensor) -> torch.Tensor:

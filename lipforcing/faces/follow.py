@@ -18,6 +18,7 @@ from ..errors import InputError
 from ..media import Frame
 from .align import TEMPLATE, full_frame_matrix, similarity
 from .choice import Choice, centre, choose, distance, overlap
+from .cover import CoverGuard
 from .landmarks import Face, LandmarkDetector, anchors
 from .shots import THUMBNAIL, CutDetector
 from .smooth import AnchorFilter
@@ -167,6 +168,7 @@ class _Person:
     before: Tensor | None = None  # at the detection before
     missed: float = 0.0  # seconds since seen
     turned: bool = False  # so far to the side that the mouth is left alone
+    guard: CoverGuard = field(default_factory=CoverGuard)
 
     @property
     def box(self) -> Tensor:
@@ -176,7 +178,16 @@ class _Person:
         """Go on with a detection, ``passed`` seconds after the last."""
         self.face, self.missed = face, 0.0
         self.turned = face.yaw > TURNED[not self.turned]
+        if face.texture is not None and not self.turned:
+            self.guard.update(face.texture, passed)
         self.anchors = self.filter.update(anchors(face), passed)
+
+    @property
+    def hidden(self) -> str:
+        """Why the mouth is to be left alone, in two words; empty where it is not."""
+        if self.turned:
+            return "turned away"
+        return "mouth covered" if self.guard.covered else ""
 
     @property
     def steady(self) -> bool:
@@ -204,8 +215,8 @@ class DetectingFollower:
     A person is picked by a choice when a shot starts, and from then on recognised by place. A lost face is presumed to
     run on for ``HOLD`` seconds, the last ``FADE`` of them fading out, unless it was leaving the picture; then frames
     pass untouched until somebody appears who is not known to be somebody else. Then the mouth fades in; where a shot
-    starts it is there at once. A head that is turned too far (``TURNED``) fades out alike and comes back. The alignment
-    is smoothed by :class:`AnchorFilter`.
+    starts it is there at once. The mouth of a head that is turned too far (``TURNED``), and one that something covers
+    (:class:`CoverGuard`), fades out alike and comes back. The alignment is smoothed by :class:`AnchorFilter`.
 
     Args:
         detector: finds the faces of a picture and their landmarks.
@@ -264,8 +275,8 @@ class DetectingFollower:
         for waiting, starts in self._waiting:
             share = 1.0 if not passed else (waiting.time - start) / passed
             sightings = self._sightings(waiting.time, share)
-            turned = any(speaker.person is not None and speaker.person.turned for speaker in self._speakers)
-            done.append((waiting, Seen(starts, sightings, "turned away" if turned else "no face")))
+            hidden = [speaker.person.hidden for speaker in self._speakers if speaker.person is not None]
+            done.append((waiting, Seen(starts, sightings, next(filter(None, hidden), "no face"))))
         self._waiting.clear()
         self._key = frame.time
         self._fresh = False
@@ -327,7 +338,7 @@ class DetectingFollower:
         found = []
         for number, speaker in enumerate(self._speakers):
             person = speaker.person
-            shown = person is not None and person.missed < HOLD - FADE + INSTANT and not person.turned
+            shown = person is not None and person.missed < HOLD - FADE + INSTANT and not person.hidden
             shown &= not (shown and person.before is None and share < 1)
             step = 1.0 if self._fresh else passed / FADE
             speaker.level = min(1.0, speaker.level + step) if shown else max(0.0, speaker.level - step)

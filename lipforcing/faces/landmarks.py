@@ -27,6 +27,7 @@ class Face:
         points: float [P, 2], (x, y) of each landmark.
         layout: which landmarks these are, a key of :data:`ANCHORS`.
         yaw: degrees by which the head is turned to the side, 0 where nobody knows.
+        texture: float [P, 3], RGB in [0, 1] of the picture at the points, None where nobody looked.
     """
 
     box: torch.Tensor
@@ -34,6 +35,7 @@ class Face:
     points: torch.Tensor
     layout: str
     yaw: float = 0.0
+    texture: torch.Tensor | None = None
 
 
 class LandmarkDetector(Protocol):

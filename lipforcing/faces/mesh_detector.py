@@ -69,10 +69,11 @@ class MeshDetector:
             origins, (height, width) = windows(roi[None], (small.height, small.width))
             x, y = origins[0].tolist()
             region = small.region(y, x, height, width)
-            points, presence = (row[0].cpu() for row in self._mesh.landmarks(region[None], origins, roi[None]))
+            seen = self._mesh.landmarks(region[None], origins, roi[None])
+            points, presence, texture = (row[0].cpu() for row in seen)
             roi = roi_from_landmarks(points)
         points = torch.cat([_scaled(points[:, :2], 1 / scale), points[:, 2:] / scale], -1)
-        return _face(points, float(presence), self._layout) if presence >= MIN_PRESENCE else None
+        return _face(points, float(presence), texture, self._layout) if presence >= MIN_PRESENCE else None
 
 
 def _inside(found: Detection, face: Face) -> bool:
@@ -96,9 +97,10 @@ def _scaled(points: Tensor, scale: float) -> Tensor:
     return (points + 0.5) * scale - 0.5
 
 
-def _face(points: Tensor, presence: float, layout: str) -> Face:
+def _face(points: Tensor, presence: float, texture: Tensor, layout: str) -> Face:
     """Of points [468, 3]. Its box is that of a face of usual proportions, which is what boxes mean elsewhere."""
-    face = Face(torch.zeros(4), presence, points[:, :2], layout, yaw(points))
+    known = layout != DRAWN_LAYOUT  # the mesh's lips do not follow drawn ones, so their colours say nothing
+    face = Face(torch.zeros(4), presence, points[:, :2], layout, yaw(points), texture if known else None)
     to_image = invert(similarity(anchors(face))[None])
     centre = transform(to_image, torch.tensor([BOX_CENTRE]))[0, 0]
     half = torch.tensor(BOX_SIZE) / 2 * to_image[0, :, 0].norm()

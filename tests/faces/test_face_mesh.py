@@ -17,6 +17,7 @@ from lipforcing.faces.face_mesh import (
     regions,
     roi_from_detection,
     roi_from_landmarks,
+    texture,
     windows,
 )
 from lipforcing.faces.face_mesh_network import LIPS
@@ -105,15 +106,24 @@ def test_rois_stand_around_the_face_and_turn_with_the_eyes():
     assert roi_from_landmarks(points).tolist() == [pytest.approx([50.0, 60.0, 180.0, 0.0])] * 2
 
 
+def test_texture_is_the_colour_around_each_point():
+    row = torch.arange(192.0)
+    crops = torch.stack([row.expand(192, 192), row[:, None].expand(192, 192), torch.zeros(192, 192)])[None]
+    points = torch.tensor([[[20.0, 100.0, 5.0], [33.0, 41.5, 0.0], [500.0, -9.0, 0.0]]])
+    found = texture(crops, points)[0]
+    assert torch.allclose(found[:2], torch.tensor([[20.0, 100.0, 0.0], [33.0, 41.5, 0.0]]), atol=1e-4)
+    assert torch.allclose(found[2], torch.tensor([189.5, 1.5, 0.0]))  # beyond the border: the last colour
+
+
 def test_a_picture_turned_by_a_quarter_has_its_points_there(mesh, detector):
     frames = clip("ada", 1, 1)
     rois = found_rois(detector, frames)
-    points, _ = mesh.landmarks(*regions(frames, rois), rois)
+    points, *_ = mesh.landmarks(*regions(frames, rois), rois)
     height = frames.shape[1]
     turned = frames.rot90(-1, (1, 2))  # (x, y) to (height - 1 - y, x)
     x, y, side, angle = rois[0]
     rois = torch.stack([height - 1 - y, x, side, angle + math.pi / 2])[None]
-    moved, _ = mesh.landmarks(*regions(turned, rois), rois)
+    moved, *_ = mesh.landmarks(*regions(turned, rois), rois)
     expected = torch.stack([height - 1 - points[..., 1], points[..., 0], points[..., 2]], -1)
     assert torch.allclose(moved, expected, atol=0.5)
 
@@ -121,11 +131,11 @@ def test_a_picture_turned_by_a_quarter_has_its_points_there(mesh, detector):
 def test_the_points_of_one_frame_lead_to_those_of_the_next(mesh, detector):
     first, second = clip("ben", 1, 2).split(1)
     rois = found_rois(detector, first)
-    points, _ = mesh.landmarks(*regions(first, rois), rois)
+    points, *_ = mesh.landmarks(*regions(first, rois), rois)
     rois = roi_from_landmarks(points)
-    followed, presence = mesh.landmarks(*regions(second, rois), rois)
+    followed, presence, _ = mesh.landmarks(*regions(second, rois), rois)
     rois = found_rois(detector, second)
-    afresh, _ = mesh.landmarks(*regions(second, rois), rois)
+    afresh, *_ = mesh.landmarks(*regions(second, rois), rois)
     assert presence[0] > 0.9
     assert (followed - afresh)[..., :2].norm(dim=-1).mean() < 2
 
@@ -141,7 +151,7 @@ def test_lips_open_in_the_points_as_they_do_in_the_drawing(mesh, detector, who):
     frames = clip(who, 3, 40)
     opening = torch.tensor(json.loads((pictures.SAMPLES / "tracks.json").read_text())[who][::3][:40])
     rois = found_rois(detector, frames)
-    points, _ = mesh.landmarks(*regions(frames, rois), rois)
+    points, *_ = mesh.landmarks(*regions(frames, rois), rois)
 
     def distance(pair: tuple[int, int]) -> torch.Tensor:
         return (points[:, pair[0], :2] - points[:, pair[1], :2]).norm(dim=-1)

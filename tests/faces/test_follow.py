@@ -200,6 +200,28 @@ def test_a_shot_may_start_with_a_turned_head():
     assert opacities(seen) == pytest.approx([0] * 4 + [0.25, 0.5, 0.75, 1, 1, 1])
 
 
+def test_a_covered_mouth_fades_out_and_comes_back():
+    seen_skin, something = torch.rand(2, 468, 3, generator=torch.Generator().manual_seed(0))
+    textures = [seen_skin] * 8 + [something] * 8 + [seen_skin] * 8
+    seen, _ = follow([[replace(face(50), texture=texture)] for texture in textures])
+    levels = opacities(seen)
+    assert levels[:8] == [1.0] * 8
+    assert levels[8:16] == pytest.approx([0.75, 0.5, 0.25, 0, 0, 0, 0, 0])
+    assert levels[16:] == pytest.approx([0.25, 0.5, 0.75, 1, 1, 1, 1, 1])
+    assert {one.absence for one in seen if not one.sightings} == {"mouth covered"}
+
+
+def test_a_turned_head_is_not_taken_for_a_covered_mouth():
+    """What its skin looks like from the side is neither judged nor learnt."""
+    seen_skin, side = torch.rand(2, 468, 3, generator=torch.Generator().manual_seed(0))
+    turned = replace(face(50), texture=side, yaw=80.0)
+    seen, _ = follow(
+        [[replace(face(50), texture=seen_skin)]] * 4 + [[turned]] * 6 + [[replace(face(50), texture=seen_skin)]] * 6
+    )
+    assert opacities(seen)[10:] == pytest.approx([0.25, 0.5, 0.75, 1, 1, 1])
+    assert {one.absence for one in seen if not one.sightings} == {"turned away"}
+
+
 def test_still_faces_are_looked_at_half_as_often():
     script = [[face(50)] for _ in range(20)] + [[face(50 + 2 * n)] for n in range(20)]
     _, asked = follow(script, every=0.08)

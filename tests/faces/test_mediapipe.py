@@ -94,7 +94,7 @@ def test_points_lie_where_the_original_puts_them(recorded, networks, parity):
             continue
         face = _detect(networks["short"], picture)[0]
         rois = roi_from_detection(face.box[None], face.keypoints[None])
-        points, presence = networks["mesh"].landmarks(*regions(torch.from_numpy(picture)[None], rois), rois)
+        points, presence, _ = networks["mesh"].landmarks(*regions(torch.from_numpy(picture)[None], rois), rois)
         assert presence[0] > 0.5
         points, expected = points[0, ::every], found("points")
         parity("mediapipe", "points", *_thousandths(picture, points[:, :2], expected[:, :2]), PLACE)

@@ -84,6 +84,14 @@ def test_nobody_is_found_in_pictures_without_a_face(detector):
     assert names == []
 
 
+def test_what_covers_a_drawn_mouth_is_not_asked(detector, heads):
+    """The mesh's lips do not follow drawn ones, so only faces of the other layout bring their colours."""
+    (drawn,) = detector(picture(heads[:1], [(60, 40)]))
+    (real,) = MeshDetector()(picture(heads[:1], [(60, 40)]))
+    assert drawn.texture is None
+    assert real.texture.shape == (len(real.points), 3) and 0 <= real.texture.amin() < real.texture.amax() <= 1
+
+
 def test_boxes_have_usual_proportions(detector, heads):
     (face,) = detector(picture(heads[:1], [(60, 40)]))
     width, height = (face.box[2:] - face.box[:2]).tolist()

@@ -1,0 +1,91 @@
+"""Telling when a mouth is covered: by a hand, a microphone, a cup.
+
+The mesh finds a face all the same and says nothing of it, so the skin is compared with what it was: the colours at the
+mesh's points below the nose keep their pattern in any light and at any opening of the mouth, unless something else is
+in front of them.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+# Points of the mesh below the nose, without those inside the lips.
+LIPS = (
+    0, 11, 12, 15, 16, 17, 37, 38, 39, 40, 41, 42, 61, 62, 72, 73, 74, 76, 77, 84, 85, 86, 89, 90, 91, 96, 146, 179,
+    180, 181, 183, 184, 185, 267, 268, 269, 270, 271, 272, 291, 292, 302, 303, 304, 306, 307, 314, 315, 316, 319, 320,
+    321, 325, 375, 403, 404, 405, 407, 408, 409,
+)  # fmt: skip
+AROUND = (
+    18, 43, 57, 83, 92, 106, 164, 165, 167, 182, 186, 194, 202, 204, 206, 211, 216, 273, 287, 313, 322, 335, 391, 393,
+    406, 410, 418, 422, 424, 426, 431, 436,
+)  # fmt: skip
+CHIN = (
+    32, 97, 135, 136, 140, 148, 149, 150, 152, 169, 170, 171, 175, 176, 199, 200, 201, 207, 208, 210, 212, 214, 262,
+    326, 364, 365, 369, 377, 378, 379, 394, 395, 396, 400, 421, 427, 428, 430, 432, 434,
+)  # fmt: skip
+LOWER_FACE = LIPS + AROUND + CHIN
+
+COVERED = (0.66, 0.72)  # likeness below which a mouth is covered, and from which on one that was is seen again
+CERTAIN = 0.9  # likeness from which on all is learnt; the less there is the slower, down to nothing at ``COVERED``
+MEMORY = 0.5  # seconds over which what is remembered fades
+VANISHED = 0.2  # of likeness for every standard deviation by which the lips' contrast falls: they do not in talking
+NO_LIPS = 0.5  # contrast of the lips below which what is remembered may be what covered them
+LIPS_APPEAR = 0.3  # by so much more contrast than that: it was
+PATIENCE = 10.0  # seconds after which what was taken for a cover counts as how the face looks now
+
+
+class CoverGuard:
+    """Watches one mouth; a new object for every person.
+
+    A mouth that is covered when it is first seen is not known to be; when its lips appear, they are believed. What
+    covers for longer than ``PATIENCE`` is believed, too: it may as well be a light that has changed.
+    """
+
+    def __init__(self) -> None:
+        self.covered = False
+        self._memory: Tensor | None = None
+        self._time = 0.0  # seconds since it was covered
+
+    def update(self, texture: Tensor, passed: float) -> bool:
+        """Whether the mouth is covered.
+
+        Args:
+            texture: float [P, 3] RGB in [0, 1], of the points of the mesh (``face_mesh.texture``).
+            passed: seconds since the last one.
+        """
+        memory = self._memory
+        if memory is None:
+            self._memory = texture
+            return False
+        alike = likeness(texture, memory)
+        self.covered = alike < COVERED[self.covered]
+        self._time = self._time + passed if self.covered else 0.0
+        before = lip_contrast(memory)
+        lips_appear = before < NO_LIPS and lip_contrast(texture) > before + LIPS_APPEAR
+        if self.covered and (lips_appear or self._time > PATIENCE):
+            self._memory, self.covered, self._time = texture, False, 0.0
+        elif not self.covered:
+            share = min(max((alike - COVERED[0]) / (CERTAIN - COVERED[0]), 0.0), 1.0)
+            self._memory = torch.lerp(texture, memory, math.exp(-share * passed / MEMORY))
+        return self.covered
+
+
+def likeness(texture: Tensor, before: Tensor) -> float:
+    """How much a lower face [P, 3] looks like one before: at most 1, whatever the light's strength and tint.
+
+    The correlation of their patterns, less what lips have lost that were there.
+    """
+    now, then = (colours[list(LOWER_FACE)] for colours in (texture, before))
+    now, then = now - now.mean(0), then - then.mean(0)
+    correlation = float((now * then).sum() / (now.norm() * then.norm()).clamp(min=1e-6))
+    return correlation - VANISHED * max(0.0, lip_contrast(before) - lip_contrast(texture))
+
+
+def lip_contrast(texture: Tensor) -> float:
+    """How much darker lips are than the skin around them, in standard deviations of both."""
+    grey = texture.mean(-1)
+    lips, skin = grey[list(LIPS)], grey[list(AROUND)]
+    return float((skin.mean() - lips.mean()) / torch.cat((lips, skin)).std().clamp(min=1e-3))
