@@ -103,3 +103,8 @@ class Chunk:
     ticks: int
     outputs: list[Output]
     lanes: list[Lane] = field(default_factory=list)
+
+    @property
+    def pixels(self) -> int:
+        """Of all source frames that leave with it."""
+        return sum(output.frame.picture.height * output.frame.picture.width for output in self.outputs)

@@ -7,8 +7,10 @@ at a time, whoever runs it.
 from __future__ import annotations
 
 import contextvars
+import math
 import queue
 import threading
+from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
@@ -68,6 +70,7 @@ class InOrder:
         """Nothing is under way."""
 
 
+PIXELS = 200_000_000  # of pictures under way at a time: two chunks of 4K, eight of 1080p
 ALWAYS = ("paste", "write")  # stages that also see chunks in which nobody is
 SMALL = ("crop", "paste", "write")  # stages of many small steps, which a team of threads makes no faster
 
@@ -84,7 +87,7 @@ class Overlapped:
         meter: times them.
         device: whose streams to use, if it has any; None leaves all stages on the current one.
         most: chunks under way at a time; by default one for every stage and one that waits. All that is held grows
-            with it: pictures, crops, faces.
+            with it: pictures, crops, faces. Of large pictures there are fewer, see ``PIXELS``.
         check: called again and again while the caller waits for a stage; what it raises comes out of the wait.
     """
 
@@ -102,7 +105,7 @@ class Overlapped:
         self._most = most or len(stages) + 1
         self._closing = threading.Event()
         self._failure: BaseException | None = None
-        self._under_way = 0
+        self._under_way: deque[int] = deque()  # pixels of every chunk
         self._queues = [queue.SimpleQueue() for _ in range(len(stages) + 1)]
         self._threads = [
             threading.Thread(target=contextvars.copy_context().run, args=(self._run, number, name, stage), daemon=True)
@@ -117,13 +120,13 @@ class Overlapped:
         self._large.wait()
 
     def submit(self, chunk: Chunk) -> list[Chunk]:
-        done = self._finished(self._most - 1)
+        done = self._finished(self._most - 1, PIXELS - chunk.pixels)
         self._queues[0].put((chunk, None))
-        self._under_way += 1
+        self._under_way.append(chunk.pixels)
         return done
 
     def ready(self) -> list[Chunk]:
-        return self._finished(self._under_way)
+        return self._finished(len(self._under_way))
 
     def finish(self) -> list[Chunk]:
         return self._finished(0)
@@ -134,15 +137,15 @@ class Overlapped:
             thread.join()
         torch.set_num_threads(self._team)
 
-    def _finished(self, most: int) -> list[Chunk]:
-        """Chunks that are finished by now, waiting until no more than ``most`` are under way."""
+    def _finished(self, most: int, pixels: float = math.inf) -> list[Chunk]:
+        """Chunks that are finished by now, waiting until no more than ``most``, or ``pixels`` of them, are."""
         done = []
         while self._under_way:
             if self._failure is not None:
                 failure, self._failure = self._failure, None
                 self.close()
                 raise failure
-            wait = self._under_way > most
+            wait = len(self._under_way) > most or sum(self._under_way) > pixels
             try:
                 chunk, event = self._queues[-1].get(wait, timeout=0.05)
             except queue.Empty:
@@ -152,7 +155,7 @@ class Overlapped:
                 break
             if event is not None:
                 event.synchronize()
-            self._under_way -= 1
+            self._under_way.popleft()
             done.append(chunk)
         return done
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextvars
 import threading
 import time
+from types import SimpleNamespace
 
 import pytest
 
 from lipforcing.stream.chunk import Chunk
-from lipforcing.stream.execute import InOrder, Overlapped
+from lipforcing.stream.execute import PIXELS, InOrder, Overlapped
 from lipforcing.stream.meter import Meter
 
 MARK = contextvars.ContextVar("mark", default="")
@@ -78,21 +79,25 @@ def test_who_waits_can_be_told_to_stop(waits_in):
     executor.close()
 
 
-def test_who_submits_waits_while_too_many_chunks_are_under_way():
+@pytest.mark.parametrize(("most", "pixels", "under_way"), [(4, 0, 4), (8, PIXELS // 2, 2), (8, PIXELS + 1, 1)])
+def test_who_submits_waits_while_too_much_is_under_way(most, pixels, under_way):
+    """Too many chunks, or too large ones; a chunk that is too large by itself is alone."""
     gate, log = threading.Event(), []
     slow = {"crop": lambda chunk: log.append(chunk.number), "denoise": lambda chunk: gate.wait(10)}
-    executor = Overlapped(slow, Meter(), most=4)
+    executor = Overlapped(slow, Meter(), most=most)
+    picture = SimpleNamespace(height=1, width=pixels)
     taken = []
 
     def submit():
         for chunk in chunks(12):
+            chunk.outputs.append(SimpleNamespace(frame=SimpleNamespace(picture=picture)))
             executor.submit(chunk)
             taken.append(chunk.number)
 
     thread = threading.Thread(target=submit)
     thread.start()
     time.sleep(0.4)
-    assert len(taken) == 4
+    assert len(taken) == under_way
     gate.set()
     thread.join(10)
     assert len(taken) == 12 and len(executor.finish()) > 0
