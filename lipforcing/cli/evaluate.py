@@ -43,7 +43,12 @@ def add_commands(commands) -> None:
     )
     evaluate.add_argument("--landmarks", type=Path, metavar="FILE", help="dlib's 68-point predictor, for LMD")
     evaluate.add_argument("--lpips-weights", type=Path, metavar="FILE", help="torchvision's AlexNet, for LPIPS")
-    evaluate.add_argument("--identity-weights", type=Path, metavar="FILE", help="ArcFace, for identity similarity")
+    evaluate.add_argument(
+        "--identity-weights",
+        type=Path,
+        metavar="FILE",
+        help="for identity similarity: @vladmandic/face-api's face_recognition_model.bin (MIT), or an ArcFace backbone",
+    )
     evaluate.add_argument("--fid-weights", type=Path, metavar="FILE", help="Inception of torch-fidelity, for FID")
     evaluate.add_argument("--fvd-weights", type=Path, metavar="FILE", help="I3D as TorchScript, for FVD")
     add_device(evaluate)
@@ -73,7 +78,7 @@ def measured(arguments: argparse.Namespace, folder: Path):
     """Evaluation of a folder of results."""
     from ..evaluation import Options, evaluate
     from ..evaluation.frechet import load_fid, load_fvd
-    from ..evaluation.identity import load_arcface
+    from ..evaluation.identity import load_identity
     from ..evaluation.mouth import dlib_mouth
     from ..evaluation.perceptual import load_lpips
     from ..faces.yunet import YuNetDetector
@@ -95,7 +100,7 @@ def measured(arguments: argparse.Namespace, folder: Path):
         arguments.phonemes,
         dlib_mouth(arguments.landmarks) if arguments.landmarks else None,
         loaded(load_lpips, arguments.lpips_weights),
-        loaded(load_arcface, arguments.identity_weights),
+        loaded(load_identity, arguments.identity_weights),
         loaded(load_fid, arguments.fid_weights),
         loaded(load_fvd, arguments.fvd_weights),
     )

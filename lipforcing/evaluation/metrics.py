@@ -64,7 +64,7 @@ METRICS = (
     Metric("psnr_outside", "PSNR outside", "higher", "the same in the rest of the face crop"),
     Metric("lpips_mouth", "LPIPS mouth", "lower", "perceptual distance (AlexNet) inside the mouth mask"),
     Metric("lpips_outside", "LPIPS outside", "lower", "the same in the rest of the face crop"),
-    Metric("identity_face", "ID face", "higher", "cosine of ArcFace embeddings of the aligned faces"),
+    Metric("identity_face", "ID face", "higher", "cosine of the embeddings of the aligned faces"),
     Metric("identity_frame", "CSIM frame", "higher", "the same of whole frames squashed to 112 x 112, as published"),
     Metric("fps", "FPS", "higher", "frames per second, as the result's sidecar says"),
     Metric("first_frame_seconds", "TTFF", "lower", "seconds until the first frame, as the result's sidecar says"),

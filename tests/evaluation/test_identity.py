@@ -1,4 +1,4 @@
-"""ArcFace: its network, its crop, its cosine."""
+"""Identity: its networks by their files, its crops, its cosine."""
 
 from __future__ import annotations
 
@@ -7,37 +7,27 @@ import torch
 from torch import nn
 
 from lipforcing.errors import InputError
-from lipforcing.evaluation.identity import IdentityMeasure, IResNet, arcface_crop, load_arcface
+from lipforcing.evaluation.arcface import IResNet
+from lipforcing.evaluation.dlib_resnet import DlibResNet
+from lipforcing.evaluation.identity import IdentityMeasure, eyes_crop, load_identity
 
 from .pictures import pair
 
 
-@pytest.mark.parametrize("depths, millions", [((3, 4, 14, 3), 43.6), ((3, 13, 30, 3), 65.2)])
-def test_published_sizes_of_arcface(depths, millions):
-    with torch.device("meta"):
-        network = IResNet(depths)
-    assert sum(p.numel() for p in network.parameters()) / 1e6 == pytest.approx(millions, abs=0.1)
-    names = set(network.state_dict())
-    assert {"layer3.13.conv2.weight", "layer1.0.downsample.1.running_mean", "features.weight", "prelu.weight"} <= names
-
-
-def test_arcface_is_read_from_its_file(tmp_path):
-    torch.manual_seed(0)
-    network = IResNet((1, 2, 1, 1), 8, (2, 3, 4, 5)).eval()
-    path = tmp_path / "arcface.pth"
-    torch.save(network.state_dict(), path)
-    loaded = load_arcface(path)
-    x = torch.rand(2, 3, 112, 112)
-    with torch.no_grad():
-        torch.testing.assert_close(loaded(x), network(x))
-    torch.save({"weight": torch.zeros(2)}, path)
+def test_a_file_that_is_neither_is_refused(tmp_path):
+    (tmp_path / "face.bin").write_bytes(b"0" * 64)
+    with pytest.raises(InputError, match="manifest"):
+        load_identity(tmp_path / "face.bin")
+    torch.save({"weight": torch.zeros(2)}, tmp_path / "face.pth")
     with pytest.raises(InputError, match="ArcFace"):
-        load_arcface(path)
+        load_identity(tmp_path / "face.pth")
 
 
 def test_identity_is_the_cosine_of_aligned_faces():
     class Mean(nn.Module):
         """Mean colour as an embedding."""
+
+        size, eyes = 112, IResNet.eyes
 
         def __init__(self):
             super().__init__()
@@ -56,17 +46,19 @@ def test_identity_is_the_cosine_of_aligned_faces():
     assert measure.values()["identity_face"] == pytest.approx((1 + one_third.item()) / 2)
 
 
-def test_arcface_sees_the_eyes_where_it_expects_them():
+@pytest.mark.parametrize("network", [IResNet, DlibResNet])
+def test_a_network_sees_the_eyes_where_it_expects_them(network):
+    size = network.size
     crop = torch.zeros(256, 256, 3, dtype=torch.uint8)
     eyes = 229.6 / 1.16
     for x in (210 - eyes / 2, 210 + eyes / 2):  # in the 420 x 560 crop, 0.295 below the brow anchors
         column, row = round(x * 256 / 420), round((112 + 0.295 * eyes) * 256 / 560)
         crop[row - 4 : row + 5, column - 4 : column + 5] = 255
-    face = arcface_crop(crop)[0]
-    for columns, x in ((slice(0, 56), 38.3), (slice(56, 112), 73.5)):
+    face = eyes_crop(crop, size, network.eyes)[0]
+    for columns, (x, y) in zip((slice(0, size // 2), slice(size // 2, size)), network.eyes):
         weights = torch.zeros_like(face)
         weights[:, columns] = face[:, columns]
         assert weights.sum() > 0
-        ys, xs = torch.meshgrid(torch.arange(112.0), torch.arange(112.0), indexing="ij")
+        ys, xs = torch.meshgrid(torch.arange(float(size)), torch.arange(float(size)), indexing="ij")
         assert (weights * xs).sum() / weights.sum() == pytest.approx(x, abs=1)
-        assert (weights * ys).sum() / weights.sum() == pytest.approx(51.6, abs=1)
+        assert (weights * ys).sum() / weights.sum() == pytest.approx(y, abs=1)

@@ -183,8 +183,8 @@ def test_the_last_frames_of_a_shot_are_looked_at():
 
 
 def test_a_head_that_is_turned_too_far_fades_out_and_comes_back():
-    """Beyond 62 degrees the mouth goes, at 52 it returns; in between it stays as it is."""
-    degrees = [0] * 4 + [57] * 4 + [70] * 8 + [57] * 4 + [40] * 8
+    """Beyond 45 degrees the mouth goes, at 38 it returns; in between it stays as it is."""
+    degrees = [0] * 4 + [42] * 4 + [50] * 8 + [42] * 4 + [35] * 8
     seen, _ = follow([[replace(face(50), yaw=angle)] for angle in degrees])
     levels = opacities(seen)
     assert levels[:8] == [1.0] * 8
