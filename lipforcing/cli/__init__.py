@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import argparse
 import io
-import signal
 import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from ..errors import InputError
 from . import analyze, bench, demo, evaluate, live, prepare, score, sync, text, train, weights
+from .cancel import cancellable
 
 TOPICS = (demo, sync, live, score, evaluate, text, weights, prepare, train, analyze, bench)
 
@@ -34,7 +31,7 @@ def main(argv: list[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a name that a terminal cannot show is no failure
     arguments = build_parser().parse_args(argv)
-    with _cancelled_by("SIGTERM", "SIGHUP", "SIGBREAK"):
+    with cancellable():
         try:
             arguments.run(arguments)
         except InputError as error:
@@ -44,21 +41,3 @@ def main(argv: list[str] | None = None) -> int:
             print(f"lipforcing: cancelled, {str(stop) or 'nothing was written'}", file=sys.stderr)
             return 130
     return 0
-
-
-@contextmanager
-def _cancelled_by(*names: str) -> Iterator[None]:
-    """Signals raise KeyboardInterrupt, those that exist here and are not ignored (nohup ignores SIGHUP)."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    signals = [getattr(signal, name) for name in names if hasattr(signal, name)]
-    before = {one: signal.getsignal(one) for one in signals}
-    for one, handler in before.items():
-        if handler != signal.SIG_IGN:
-            signal.signal(one, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        for one, handler in before.items():
-            signal.signal(one, handler)

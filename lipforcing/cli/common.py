@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from ..errors import InputError
 from ..faces.selection import FaceChoice
+from .cancel import check
 
 # Pixels of a side below which a box is taken for a mistake.
 SMALLEST_BOX = 8
@@ -47,7 +48,7 @@ def add_face(command: argparse.ArgumentParser) -> None:
 
 
 class Bar:
-    """Progress callback of a run: frames done, speed and remaining time."""
+    """Progress callback of a run: frames done, speed and remaining time; ends it if it was asked to end."""
 
     def __init__(self) -> None:
         self.bar: tqdm | None = None
@@ -58,6 +59,7 @@ class Bar:
         if self.bar is None:
             self.bar = tqdm(total=total, unit="frame", desc="lip sync")
         self.bar.update(done - self.bar.n)
+        check()
 
     def close(self) -> None:
         if self.bar is not None:
@@ -87,6 +89,7 @@ class ByteBar:
     def __call__(self, done: int, total: int) -> None:
         self.bar.total = total
         self.bar.update(done - self.bar.n)
+        check()
 
 
 def face_choice(text: str) -> FaceChoice:

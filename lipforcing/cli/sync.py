@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ..errors import InputError
 from ..faces.selection import FaceChoice
+from .cancel import check
 from .common import (
     Bar,
     add,
@@ -127,6 +128,7 @@ def command_sync(arguments: argparse.Namespace) -> None:
         manner=manner_choice(arguments),
         keep_partial=arguments.keep_partial,
         audit=arguments.report,
+        check=check,
     )
     bar = Bar()
     with VideoReader(arguments.video, *window) as video:

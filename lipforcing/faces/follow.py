@@ -189,7 +189,7 @@ class _Person:
         """Why the mouth is to be left alone, in two words; empty where it is not."""
         if self.turned:
             return "turned away"
-        return "mouth covered" if self.guard.covered else ""
+        return "mouth hidden" if self.guard.covered else ""
 
     @property
     def steady(self) -> bool:

@@ -208,7 +208,7 @@ def test_a_covered_mouth_fades_out_and_comes_back():
     assert levels[:8] == [1.0] * 8
     assert levels[8:16] == pytest.approx([0.75, 0.5, 0.25, 0, 0, 0, 0, 0])
     assert levels[16:] == pytest.approx([0.25, 0.5, 0.75, 1, 1, 1, 1, 1])
-    assert {one.absence for one in seen if not one.sightings} == {"mouth covered"}
+    assert {one.absence for one in seen if not one.sightings} == {"mouth hidden"}
 
 
 def test_a_turned_head_is_not_taken_for_a_covered_mouth():
