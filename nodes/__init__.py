@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ..lipforcing.errors import InputError
 from . import host
+from .analysis import LipForcingTrajectoryAnalysis
 from .convert import LipForcingConvert
 from .faces import LipForcingComposite, LipForcingFaceTrack
 from .family import LipForcingFamily
@@ -47,4 +48,5 @@ class LipForcingExtension(ComfyExtension):
             LipForcingSpeaker,
             LipForcingFamily,
             LipForcingConvert,
+            LipForcingTrajectoryAnalysis,
         ]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 
+from ..errors import InputError
 from ..evaluation.statistics import bootstrap_interval
 from .probes import GUIDED, PLAIN
 from .run import Row, table
@@ -18,6 +20,12 @@ COLOURS = {
     (GUIDED, PLAIN): "tab:orange",
     (GUIDED, GUIDED): "tab:red",
 }
+
+
+def require_matplotlib() -> None:
+    """Raises InputError where it is not installed, before hours are spent on what cannot be drawn."""
+    if find_spec("matplotlib") is None:
+        raise InputError("The figure of an analysis needs matplotlib: pip install matplotlib.")
 
 
 def plot(rows: Sequence[Row], suggestion: Suggestion, path: Path, title: str) -> None:

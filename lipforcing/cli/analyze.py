@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from functools import partial
 from pathlib import Path
@@ -36,12 +35,14 @@ def add_commands(commands) -> None:
 def command_analyze(arguments: argparse.Namespace) -> None:
     """Analyse teachers one after the other."""
     from ..analysis.clips import drawn_clip, filmed, filmed_clip
+    from ..analysis.plot import require_matplotlib
     from ..analysis.run import EVERY, EVERY_FIFTH
 
     if arguments.clips:
         clips = [partial(filmed_clip, path) for path in filmed(arguments.clips)]
     else:
         clips = [partial(drawn_clip, number) for number in range(ALL if arguments.full else FEW)]
+    require_matplotlib()
     steps = EVERY if arguments.full else EVERY_FIFTH
     try:
         for model in arguments.model:
@@ -52,9 +53,8 @@ def command_analyze(arguments: argparse.Namespace) -> None:
 
 def analyze_one(model: str, clips: list, steps: tuple[int, ...], out: Path) -> None:
     """Say what it will take, analyse, write tables and figures, and say what is suggested."""
-    from ..analysis.plot import plot
-    from ..analysis.run import analyse, as_table, cost, table, write_rows, write_summary
-    from ..analysis.suggest import suggest
+    from ..analysis.results import in_words, write_results
+    from ..analysis.run import analyse, cost
 
     network = load_teacher(model)
     expected = cost(network, clips[0](), len(clips), steps)
@@ -71,17 +71,8 @@ def analyze_one(model: str, clips: list, steps: tuple[int, ...], out: Path) -> N
             bar.update(done - bar.n)
 
         rows = analyse(network, clips, out, steps, progress)
-    landings, sync = table(rows, "two-step", "sync_c")
-    found = suggest(landings, sync, table(rows, "two-step", "mouth_error")[1])
-    write_rows(out / "figures.csv", rows)
-    write_summary(out / "summary.csv", rows)
-    (out / "suggestion.json").write_text(json.dumps(as_table(found), indent=1))
-    plot(rows, found, out / "analysis.png", f"{model}, {len(clips)} clips")
-    window = "nowhere: it gains no sync"
-    if found.window:
-        window = "steps {} to {}".format(*found.window)
-        window += f" (95 % of resampled clips: {found.window_low} to {found.window_high})"
-    print(f"{model}: guide {window}; land the second step at {found.landing} (95 %: {found.landing_interval})")
+    found = write_results(rows, out, f"{model}, {len(clips)} clips")
+    print(f"{model}: {in_words(found)}")
 
 
 def load_teacher(model: str):

@@ -14,7 +14,17 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from ...lipforcing.checkpoints import Checkpoint
-    from ...lipforcing.models import Conditioning, Geometry, Past, Rolling, Text, TimeEmbedding, TimeTable, WanConfig
+    from ...lipforcing.models import (
+        Conditioning,
+        Geometry,
+        Past,
+        Rolling,
+        Text,
+        TimeEmbedding,
+        TimeTable,
+        WanConfig,
+        WanTransformer,
+    )
     from .codecs import HostCodec
 
 STEP = "lipforcing_step"  # key of `transformer_options` for a step of the causal student
@@ -322,6 +332,29 @@ class RunningStudent:
 
         self._step(x0, 0.0, step)
         return pasts[0]
+
+
+def tiny_teacher(patcher: Any) -> WanTransformer:
+    """The engine's network, in float32 on the CPU, with a MODEL's weights and the patches (LoRA) on them.
+
+    Raises:
+        InputError: it is no teacher of the tiny family's sizes.
+    """
+    import comfy.model_management
+
+    from ...lipforcing.models import WanTransformer
+    from ...lipforcing.models.config import tiny
+
+    info = model_info(patcher, "a Lip Forcing teacher")
+    if info.causal or info.config != tiny():
+        raise InputError(
+            f"{info.name} is no teacher of the tiny family's sizes; connect one, such as the tiny teacher."
+        )
+    comfy.model_management.load_models_gpu([patcher], force_full_load=True)
+    weights = patcher.model.diffusion_model.state_dict()
+    network = WanTransformer(info.config)
+    network.load_state_dict({name: weight.detach().float().cpu() for name, weight in weights.items()})
+    return network.eval().requires_grad_(False)
 
 
 def patcher_of(network: nn.Module) -> Any:

@@ -231,6 +231,22 @@ def sampled_by_the_host(part: str) -> str:
     raise AssertionError("sampled without a face")
 
 
+def check_the_tiny_teacher_leaves_the_host_as_the_engine_has_it(folder: Path) -> None:
+    import torch
+
+    patchers, family = engine("nodes.host.patchers"), engine("lipforcing.tiny.family")
+    teacher = engine("nodes.loaders").load_transformer(family.weights_path("teacher"), "fp32", causal=False)
+    found, expected = patchers.tiny_teacher(teacher).state_dict(), family.load("teacher").state_dict()
+    assert found.keys() == expected.keys()
+    assert all(torch.equal(found[name], expected[name]) for name in expected)
+    try:
+        patchers.tiny_teacher(tiny_model())
+    except Exception as error:
+        assert "no teacher of the tiny family" in str(error), error
+    else:
+        raise AssertionError("a student was taken for a teacher")
+
+
 def check_teacher_without_our_conditioning_says_so(folder: Path) -> None:
     assert "Lip Forcing Conditioning" in sampled_by_the_host("teacher")
 
