@@ -38,6 +38,7 @@ from .session import NO_FACE, LipSyncSession
 from .stream.chunk import Chunk, Output
 from .stream.family import Family
 from .stream.meter import Meter, StageTimes
+from .stream.stages import Check, go_on
 from .stream.voice import Voice
 from .timeline import FPS, SAMPLE_RATE, SAMPLES_PER_FRAME, frames_for_samples, samples_for_frames
 
@@ -76,7 +77,7 @@ class SyncOptions:
     manner: Manner = PLAIN
     keep_partial: bool = False
     audit: bool = False
-    check: Callable[[], None] | None = None
+    check: Check = go_on
 
 
 DEFAULT_OPTIONS = SyncOptions()

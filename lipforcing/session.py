@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from torch import Tensor
 
@@ -24,7 +24,7 @@ from .stream.execute import Executor, InOrder, Overlapped
 from .stream.family import Family
 from .stream.meter import Meter
 from .stream.run import Run
-from .stream.stages import Stage, Stages, rewind
+from .stream.stages import Check, Stage, Stages, go_on, rewind
 from .stream.ticks import NOMINAL
 from .stream.voice import Voice
 from .timeline import FPS, SAMPLE_RATE, frame_at
@@ -50,7 +50,7 @@ class LipSyncSession:
         paste: lay the faces over the pictures; else they are only generated.
         write: a last stage for finished chunks, run like the others.
         meter: times the stages.
-        check: called again and again while the caller waits for stages on other threads; what it raises ends the wait.
+        check: called again and again by the stages, and while the caller waits for them; what it raises ends the work.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class LipSyncSession:
         paste: bool = True,
         write: Stage | None = None,
         meter: Meter | None = None,
-        check: Callable[[], None] | None = None,
+        check: Check = go_on,
     ) -> None:
         self.family = family
         self.seed = seed
@@ -77,7 +77,7 @@ class LipSyncSession:
         self.meter = meter or Meter(family.device)
         self._look_ahead = follower.look_ahead
         self._cutter = Cutter(follower, self._new_run, family.codec.look_ahead)
-        stages = Stages(family, keep_states=keep > 0).in_order()
+        stages = Stages(family, keep > 0, check).in_order()
         if not paste:
             del stages["paste"]
         if write is not None:

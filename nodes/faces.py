@@ -245,7 +245,7 @@ class LipForcingComposite(io.ComfyNode):
                     used += len(made)
                     crops = made.to(host.compute_device()).permute(0, 3, 1, 2) * 2 - 1
                     lane.faces = torch.cat((crops[:1].expand(ticks.start, -1, -1, -1), crops))
-                paste_faces(chunk)
+                paste_faces(chunk, host.check_cancelled)
                 for output in chunk.outputs:
                     writer.write(output.picture, output.frame.time)
                     if frames:

@@ -11,7 +11,7 @@ import math
 import queue
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Protocol
 
 import torch
@@ -19,7 +19,7 @@ from torch.utils._pytree import tree_leaves
 
 from .chunk import Chunk
 from .meter import Meter
-from .stages import Stage
+from .stages import Check, Stage, go_on
 
 
 class Executor(Protocol):
@@ -97,7 +97,7 @@ class Overlapped:
         meter: Meter,
         device: torch.device | None = None,
         most: int = 0,
-        check: Callable[[], None] | None = None,
+        check: Check = go_on,
     ) -> None:
         self._meter = meter
         self._check = check
@@ -150,7 +150,7 @@ class Overlapped:
                 chunk, event = self._queues[-1].get(wait, timeout=0.05)
             except queue.Empty:
                 if wait:
-                    self._ask()
+                    self._check()
                     continue
                 break
             if event is not None:
@@ -184,11 +184,6 @@ class Overlapped:
         except BaseException as failure:
             self._failure = self._failure or failure
             self._closing.set()
-
-    def _ask(self) -> None:
-        """Whether the caller shall go on waiting."""
-        if self._check is not None:
-            self._check()
 
     def _get(self, number: int):
         while not self._closing.is_set():

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ..codecs.base import VideoCodec
 from ..errors import InputError
+from ..faces.align import CROP_SIZE
 from ..faces.crop import Region, as_input, crop_faces, face_region
 from ..faces.mask import latent_mask, pixel_mask
 from ..faces.paste import Patches, paste
@@ -23,9 +24,16 @@ from .chunk import Chunk, Lane, Output, Place
 from .family import Family
 from .run import Run, past_of, split_past
 
-TOGETHER = 4  # pictures of 512 x 512 in float32 are below the 32 MB from which on memory is fetched anew every time
+TOGETHER = 4  # pictures that are worked on at a time on a CPU, where larger results cost more than calls,
+PIXELS = TOGETHER << 18  # if they have no more than these: from 32 MB on memory is fetched anew every time
 
 Stage = Callable[[Chunk], None]
+Check = Callable[[], None]
+"""Called again and again while work goes on; what it raises ends the work."""
+
+
+def go_on() -> None:
+    """The check of those whom nobody stops."""
 
 
 class Stages:
@@ -34,11 +42,13 @@ class Stages:
     Args:
         family: the models.
         keep_states: remember in every lane the states before its chunk (``Lane.before``).
+        check: called between the pictures of a chunk.
     """
 
-    def __init__(self, family: Family, keep_states: bool = False) -> None:
+    def __init__(self, family: Family, keep_states: bool = False, check: Check = go_on) -> None:
         self.family = family
         self._keep_states = keep_states
+        self._check = check
         edge = family.crop_size // 8
         place = {"device": family.device, "dtype": family.dtype}
         self._mask = latent_mask(edge, edge).to(**place)[None, None, None]
@@ -60,7 +70,7 @@ class Stages:
     def crop(self, chunk: Chunk) -> None:
         """Aligned crops of every lane's places."""
         for lane in chunk.lanes:
-            lane.crops = crop_places(lane.places, self.family.crop_size, self.family.device)
+            lane.crops = crop_places(lane.places, self.family.crop_size, self.family.device, self._check)
 
     @torch.inference_mode()
     def encode(self, chunk: Chunk) -> None:
@@ -126,7 +136,7 @@ class Stages:
         if self._keep_states:
             for lane in chunk.lanes:
                 lane.before["paste"] = lane.run.match.copy(), lane.run.last_face
-        paste_faces(chunk)
+        paste_faces(chunk, self._check)
 
     def _prompt(self) -> Text:
         """The prompt as the student reads it, embedded once."""
@@ -164,10 +174,10 @@ def rewind(chunk: Chunk) -> None:
         output.picture, output.pasted = None, ()
 
 
-def crop_places(places: Sequence[Place], size: int, device: torch.device | str) -> Tensor:
+def crop_places(places: Sequence[Place], size: int, device: torch.device | str, check: Check = go_on) -> Tensor:
     """Aligned crops uint8 [N, 3, size, size]; every place is looked at once, however often it is repeated."""
     numbers = {place: number for number, place in enumerate(dict.fromkeys(places))}
-    crops = torch.cat([_crop(group, size, device) for group in _groups([*numbers], device)])
+    crops = torch.cat([_crop(group, size, device) for group in _groups([*numbers], places[0], device, check)])
     return crops if len(numbers) == len(places) else crops[[numbers[place] for place in places]]
 
 
@@ -180,24 +190,26 @@ def _crop(places: Sequence[Place], size: int, device: torch.device | str) -> Ten
     return crop_faces(region, matrices, (size, size), (pictures[0].height, pictures[0].width))
 
 
-def paste_faces(chunk: Chunk) -> None:
+def paste_faces(chunk: Chunk, check: Check = go_on) -> None:
     """Finished pictures of all outputs from the lanes' faces; a picture without a face is the source's own."""
     patches: dict[Output, list[Patch]] = {}
     for lane in chunk.lanes:
         shown = [output for output in chunk.outputs if output.high >= lane.first and _opacity(lane, output)]
-        for output, patch in zip(shown, _lane_patches(lane, shown)):
+        for output, patch in zip(shown, _lane_patches(lane, shown, check)):
             if patch is not None:
                 patches.setdefault(output, []).append(patch)
         lane.run.last_face = lane.faces[-1]
     for output in chunk.outputs:
+        check()
         mine = patches.get(output)
         output.pasted = tuple(patch.rectangle for patch in mine or ())
         output.picture = output.frame.picture.patched(mine) if mine else output.frame.picture
 
 
-def _lane_patches(lane: Lane, outputs: list[Output]) -> Iterable[Patch | None]:
+def _lane_patches(lane: Lane, outputs: list[Output], check: Check) -> Iterable[Patch | None]:
     """What a lane lays over the pictures of outputs; None where all of a group lies outside."""
-    for group in _groups(outputs, lane.faces.device):
+    first = outputs[0].places[lane.run] if outputs else None
+    for group in _groups(outputs, first, lane.faces.device, check):
         patches = _paste(lane, group)
         yield from [None] * len(group) if patches is None else _one_by_one(patches.cpu())
 
@@ -233,10 +245,15 @@ def _paste(lane: Lane, outputs: list[Output]) -> Patches | None:
     return patches
 
 
-def _groups(items: Sequence, device: torch.device | str) -> Iterable[Sequence]:
-    """Items that are worked on together: all on a GPU, a few on a CPU, where larger results cost more than calls."""
-    size = TOGETHER if torch.device(device).type == "cpu" else max(1, len(items))
-    return (items[start : start + size] for start in range(0, len(items), size))
+def _groups(items: Sequence, first: Place | None, device: torch.device | str, check: Check) -> Iterable[Sequence]:
+    """Items that are worked on together: all on a GPU, a few on a CPU, of large faces (as the ``first``) fewer."""
+    size = max(1, len(items))
+    if first is not None and torch.device(device).type == "cpu":
+        pixels = CROP_SIZE[0] * CROP_SIZE[1] / float(first.matrix[:, :2].det())
+        size = min(TOGETHER, max(1, int(PIXELS / pixels)))
+    for start in range(0, len(items), size):
+        check()
+        yield items[start : start + size]
 
 
 def masked_beside(crops: Tensor, dtype: torch.dtype) -> Tensor:

@@ -92,13 +92,11 @@ def model_path(category: str, name: str) -> str | None:
 
 def sha256(path: str) -> str:
     """Hash of a file in hexadecimal digits; a cancel point every few megabytes."""
-    import comfy.model_management
-
     digest = hashlib.sha256()
     with open(path, "rb") as file:
         while block := file.read(1 << 24):
             digest.update(block)
-            comfy.model_management.throw_exception_if_processing_interrupted()
+            check_cancelled()
     return digest.hexdigest()
 
 
@@ -148,10 +146,27 @@ def takes_lists(class_type: str) -> bool:
 
 
 def check_cancelled() -> None:
-    """Raise the host's interrupt once the user has asked to stop."""
-    import comfy.model_management
+    """Raise the host's interrupt once the user has asked to stop.
 
-    comfy.model_management.throw_exception_if_processing_interrupted()
+    The host's own check also withdraws the request, so that only one thread of a run would hear of it; here it stands
+    until the host withdraws it, when the next prompt begins.
+    """
+    import comfy.model_management as management
+
+    if management.processing_interrupted():
+        raise management.InterruptProcessingException
+
+
+@contextlib.contextmanager
+def still_cancelled() -> Iterator[None]:
+    """What the host's layers hear of a request to stop does not withdraw it, see `check_cancelled`."""
+    import comfy.model_management as management
+
+    try:
+        yield
+    except management.InterruptProcessingException:
+        management.interrupt_current_processing()
+        raise
 
 
 def compute_device() -> Any:
@@ -167,7 +182,6 @@ def progress_bar(preview_size: int = 512) -> Callable[[int, int, Any], None]:
     `picture`, uint8 [H, W, 3] RGB or None, is shown in the node at most `preview_size` pixels wide and high. Each call
     is a cancel point: it raises the host's interrupt exception once the user has asked to stop.
     """
-    import comfy.model_management
     import comfy.utils
     from PIL import Image
 
@@ -175,7 +189,7 @@ def progress_bar(preview_size: int = 512) -> Callable[[int, int, Any], None]:
 
     def report(done: int, total: int, picture: Any = None) -> None:
         # The bar drops updates that come too quickly, and with them its own look at the interrupt flag.
-        comfy.model_management.throw_exception_if_processing_interrupted()
+        check_cancelled()
         preview = None if picture is None else ("JPEG", Image.fromarray(picture.cpu().numpy()), preview_size)
         bar.update_absolute(done, total, preview)
 

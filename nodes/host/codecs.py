@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...lipforcing.errors import InputError
 from ...lipforcing.timeline import TEMPORAL_FACTOR
+from . import check_cancelled, still_cancelled
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -97,6 +98,7 @@ def _unpadded_class() -> type[nn.Module]:
             self.kernel_size = layer.kernel_size
 
         def forward(self, x: Tensor) -> Tensor:
+            check_cancelled()  # on a CPU a picture takes seconds
             return comfy.ops.disable_weight_init.Conv3d.forward(self.layer, x)
 
     return Unpadded
@@ -146,20 +148,18 @@ class Piecewise:
     """
 
     def __init__(self, stream: Any, first: int, later: int, device: Any, dtype: Any) -> None:
-        import comfy.model_management
-
         self._stream, self._next, self._later = stream, first, later
         self._place = (device, dtype)
-        self._check_cancelled = comfy.model_management.throw_exception_if_processing_interrupted
 
     def __call__(self, x: Tensor) -> Tensor:
         import torch
 
         results, start = [], 0
         while start < x.shape[2]:
-            self._check_cancelled()
+            check_cancelled()
             end, self._next = start + self._next, self._later
-            results.append(self._stream(x[:, :, start:end].to(*self._place)))
+            with still_cancelled():
+                results.append(self._stream(x[:, :, start:end].to(*self._place)))
             start = end
         return torch.cat(results, dim=2).to(x)
 
@@ -266,5 +266,5 @@ def audio_encoder_of(encoder: Any, window: Window | None = None) -> Wav2Vec2Enco
     first = network.feature_extractor.conv_layers[0]  # all work begins here
     first.register_forward_pre_hook(lambda *_: management.load_models_gpu([encoder.patcher]))
     for part in (first, *network.encoder.layers):
-        part.register_forward_pre_hook(lambda *_: management.throw_exception_if_processing_interrupted())
+        part.register_forward_pre_hook(lambda *_: check_cancelled())
     return Wav2Vec2Encoder(network, window, torch.device(encoder.load_device))

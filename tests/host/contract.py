@@ -9,6 +9,7 @@ touched, and for each check the empty string or the traceback of its failure.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import importlib
 import inspect
@@ -96,6 +97,18 @@ def adapter():
     return next(
         module for name, module in sys.modules.items() if name.endswith(".nodes.host") and hasattr(module, "temp_path")
     )
+
+
+@contextlib.contextmanager
+def cancelled():
+    """The user has asked to stop; leaving it, the next prompt begins."""
+    import comfy.model_management
+
+    comfy.model_management.interrupt_current_processing(True)
+    try:
+        yield
+    finally:
+        comfy.model_management.interrupt_current_processing(False)
 
 
 def write_clip(path: Path, frames: int = 10) -> str:
@@ -234,13 +247,19 @@ def check_sha256_and_cancelling(host, folder: Path) -> None:
     (folder / "file").write_bytes(b"weights")
     assert host.sha256(str(folder / "file")) == hashlib.sha256(b"weights").hexdigest()
     host.check_cancelled()
-    for asked in (host.check_cancelled, lambda: host.sha256(str(folder / "file"))):
-        comfy.model_management.interrupt_current_processing(True)
-        try:
-            asked()
-        except comfy.model_management.InterruptProcessingException:
-            continue
-        raise AssertionError("an interrupt did not reach the node")
+
+    def in_a_layer_of_the_host() -> None:
+        with host.still_cancelled():
+            comfy.model_management.throw_exception_if_processing_interrupted()
+
+    for asked in (host.check_cancelled, in_a_layer_of_the_host, lambda: host.sha256(str(folder / "file"))):
+        with cancelled():
+            for _thread in range(2):  # all of a run hear of it
+                try:
+                    asked()
+                except comfy.model_management.InterruptProcessingException:
+                    continue
+                raise AssertionError("an interrupt did not reach the node")
 
 
 def check_video_from_file(host, folder: Path) -> None:
@@ -288,11 +307,11 @@ def check_progress_bar(host, folder: Path) -> None:
     (_, _, nothing), (done, total, (kind, picture, size)) = seen
     assert nothing is None and (done, total, kind, size) == (5, 10, "JPEG", 512), seen
     assert picture.size == (8, 4) and picture.getpixel((0, 0)) == (9, 9, 9)
-    comfy.model_management.interrupt_current_processing(True)
-    try:
-        report(6, 10)
-    except comfy.model_management.InterruptProcessingException:
-        return
+    with cancelled():
+        try:
+            report(6, 10)
+        except comfy.model_management.InterruptProcessingException:
+            return
     raise AssertionError("an interrupt did not reach the node")
 
 

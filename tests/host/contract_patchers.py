@@ -88,6 +88,39 @@ def check_memory_of_a_run_counts_its_caches(folder: Path) -> None:
     assert 3.7e9 < caches < 3.9e9, caches
 
 
+def check_cancelling_ends_a_step_between_its_blocks(folder: Path) -> None:
+    """A step of the released student takes up to a second; blocks that are compiled on their own are asked as well."""
+    import comfy.model_management as management
+    import torch
+
+    patchers = engine("nodes.host.patchers")
+    family, model = engine("lipforcing.tiny.family").tiny_family(), tiny_model()
+    network = model.model.diffusion_model
+    run = []
+
+    def cancel_at_the_second(*_) -> None:
+        run.append(1)
+        management.interrupt_current_processing(len(run) == 2)
+
+    for block in network.blocks:
+        block.register_forward_hook(cancel_at_the_second)
+    conditioning = engine("lipforcing.models").Conditioning
+    with torch.inference_mode(), patchers.RunningStudent(model) as student:
+        latent = torch.zeros(1, 16, 3, 16, 16)
+        text, audio = student.embed_text(family.text), student.embed_audio(torch.zeros(1, 9, student.config.audio_dim))
+        seen = conditioning(torch.zeros(1, 49, 3, 16, 16), audio, text)
+        window = engine("lipforcing.models").Rolling(student.geometry(latent), engine("lipforcing.models").Past())
+        times = student.embed_times((0.5,), latent)
+        try:
+            student.x0(latent, 0.5, times[0.5], seen, window)
+        except management.InterruptProcessingException:
+            assert len(run) == 2 and management.processing_interrupted(), run
+            return
+        finally:
+            management.interrupt_current_processing(False)
+    raise AssertionError("went on after the user cancelled")
+
+
 def check_lora_changes_the_student_and_leaves_the_original(folder: Path) -> None:
     import comfy.sd
     import torch
@@ -366,6 +399,7 @@ def check_audio_encoder_is_shared(folder: Path) -> None:
             try:
                 base.encode_audio(listener, waveform)
             except management.InterruptProcessingException:
+                management.interrupt_current_processing(False)
                 continue
             raise AssertionError("went on after the user cancelled")
     own = {parameter.data_ptr() for parameter in encoder.model.parameters()}

@@ -277,7 +277,7 @@ def test_cancelling_stops_within_a_moment(server, node):
     run = server.run(prompt, interrupt_at_second_step)
     waited = time.monotonic() - asked[0]
     assert run.outcome == "interrupted" and run.of("execution_interrupted")[0]["node_id"] == node
-    assert waited < 10, "the whole would take a minute"
+    assert waited < 2, "it takes 0.1 to 0.6 s; chunks under way would be 1 to 5"
     print(f"{prompt[node]['class_type']} stopped after {waited:.2f} s")
 
 

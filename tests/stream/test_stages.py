@@ -14,6 +14,7 @@ import torch
 from lipforcing.audio.base import encode_audio, fit_rows
 from lipforcing.codecs.base import encode
 from lipforcing.errors import InputError
+from lipforcing.faces.align import CROP_SIZE
 from lipforcing.faces.follow import FixedFollower
 from lipforcing.faces.mask import latent_mask, pixel_mask
 from lipforcing.media import Audio, VideoReader, VideoWriter
@@ -21,6 +22,7 @@ from lipforcing.models import Conditioning, Inputs
 from lipforcing.pipeline import sync_crops, sync_file
 from lipforcing.sampling.causal import Student
 from lipforcing.sampling.noise import NoiseKey
+from lipforcing.stream import stages
 from lipforcing.stream.chunk import Chunk
 from lipforcing.stream.chunker import cut
 from lipforcing.stream.family import Family
@@ -160,6 +162,50 @@ def test_a_place_is_looked_at_once_however_often_it_is_repeated():
     assert torch.equal(crops[0], crops[1]) and torch.equal(crops[-1], crops[-3]) and not torch.equal(crops[1], crops[2])
     looked_at = {(id(region), number) for region, number in (place.region for place in lane.places)}
     assert len(looked_at) == 9  # each in a picture of a region of its own
+
+
+class Stopped(Exception):
+    pass
+
+
+class After:
+    """A check that stops at its n-th call."""
+
+    def __init__(self, calls: int) -> None:
+        self.left = calls
+
+    def __call__(self) -> None:
+        self.left -= 1
+        if not self.left:
+            raise Stopped
+
+
+def test_who_is_told_to_stop_does_not_finish_the_chunk():
+    """Nine pictures are worked on in groups of four: the second group is not begun."""
+    chunk = sent()
+    lane = chunk.lanes[0]
+    for place in lane.places:
+        place.region = None
+    with pytest.raises(Stopped):
+        crop_places(lane.places, 32, "cpu", After(2))
+    assert [place.region is not None for place in lane.places] == [True] * 4 + [False] * 5
+    lane.faces = torch.zeros(9, 3, 32, 32)
+    with pytest.raises(Stopped):
+        paste_faces(chunk, After(2))
+    assert [output.picture for output in chunk.outputs] == [None] * 9
+
+
+@pytest.mark.parametrize(("width", "together"), [(35, 4), (400, 4), (600, 2), (1000, 1)])
+def test_of_large_faces_fewer_are_worked_on_together(width, together, monkeypatch):
+    """The same number of pixels at a time, whatever the footage."""
+    chunk = sent()
+    places = chunk.lanes[0].places
+    for place in places:
+        place.matrix = torch.eye(2, 3) * CROP_SIZE[1] / width
+    groups = []
+    monkeypatch.setattr(stages, "_crop", lambda group, *_: groups.append(len(group)) or torch.zeros(len(group)))
+    crop_places(places, 32, "cpu")
+    assert groups[0] == together and sum(groups) == 9
 
 
 def test_half_way_between_two_ticks_a_frame_gets_both_mouths():
