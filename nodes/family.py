@@ -9,6 +9,7 @@ from typing import Any
 from ..lipforcing.errors import InputError
 from . import host, inputs, sockets
 from .conditioning import PROMPT_FILE, PROMPTS
+from .graph import feeds
 from .node_api import io
 
 
@@ -122,12 +123,7 @@ def save_prompt(positive: list | None, graph: dict, node: str) -> Path:
 
 def encoded_by(graph: dict, node: str) -> tuple[str, str]:
     """The text behind the input `positive` of a node, and the file of its encoder; "" where the graph does not tell."""
-    encode = _feeds(graph, graph.get(node, {}), "positive")
-    text, loader = encode.get("text"), _feeds(graph, {"inputs": encode}, "clip")
+    encode = feeds(graph, graph.get(node, {}), "positive")
+    text = encode.get("inputs", {}).get("text")
+    loader = feeds(graph, encode, "clip").get("inputs", {})
     return tuple(value if isinstance(value, str) else "" for value in (text, loader.get("clip_name")))
-
-
-def _feeds(graph: dict, node: dict, name: str) -> dict:
-    """Inputs of the node that is connected to an input of `node`; none of its own where that is no link."""
-    link = node.get("inputs", {}).get(name)
-    return graph.get(link[0], {}).get("inputs", {}) if isinstance(link, list) else {}

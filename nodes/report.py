@@ -14,12 +14,17 @@ if TYPE_CHECKING:
 
 
 def report_text(
-    done: SyncResult, family: Family, options: SyncOptions, memory: MemoryWatch, quality: Quality | None
+    done: SyncResult,
+    family: Family,
+    options: SyncOptions,
+    memory: MemoryWatch,
+    quality: Quality | None,
+    files: dict[str, dict],
 ) -> str:
-    """The run as JSON, see docs/report.md; what came through wires has no files, so there are no hashes."""
+    """The run as JSON, see docs/report.md. `files`: weights and inputs, see `Origins.entries`."""
     from ..lipforcing.report import RunReport, manifest
 
-    about = manifest(family, options, weights={}, inputs={})
+    about = manifest(family, options, **files)
     peak = memory.peak
     report = RunReport(done, about, peak_memory=None if peak is None else round(peak * GIGABYTE), quality=quality)
     return json.dumps(report.to_dict(), indent=1)

@@ -108,6 +108,19 @@ def encoder_of(audio_encoder, window_seconds: float = 0.0):
     return codecs.audio_encoder_of(audio_encoder, Window.of_seconds(window_seconds) if window_seconds else None)
 
 
+def fitting_encoders() -> list[str]:
+    """Names of the files in the folder of audio encoders that are wav2vec2-base-960h by their content."""
+    from ..lipforcing.audio.wav2vec2 import Wav2Vec2Config
+    from ..lipforcing.checkpoints import Kind, open_checkpoint
+
+    fitting = []
+    for name in host.model_names(ENCODERS):
+        with contextlib.suppress(InputError):
+            if open_checkpoint(host.model_path(ENCODERS, name), Kind.WAV2VEC2).config == Wav2Vec2Config.base_960h():
+                fitting.append(name)
+    return fitting
+
+
 def find_encoder(audio_encoder, info: ModelInfo):
     """An AUDIO_ENCODER for a student: the one that is connected, else the file whose content it wants, by any name.
 
@@ -117,17 +130,11 @@ def find_encoder(audio_encoder, info: ModelInfo):
         InputError: nothing is connected and there is no such file.
     """
     from ..lipforcing.audio.logmel import LogMelEncoder
-    from ..lipforcing.audio.wav2vec2 import Wav2Vec2Config
-    from ..lipforcing.checkpoints import Kind, open_checkpoint
     from .host import codecs
 
     if audio_encoder is not None or info.config.audio_dim == LogMelEncoder.feature_dim:
         return audio_encoder
-    fitting = []
-    for name in host.model_names(ENCODERS):
-        with contextlib.suppress(InputError):
-            if open_checkpoint(host.model_path(ENCODERS, name), Kind.WAV2VEC2).config == Wav2Vec2Config.base_960h():
-                fitting.append(name)
+    fitting = fitting_encoders()
     if len(fitting) > 1:
         raise InputError(
             f"{' and '.join(fitting)} in {ENCODERS} could both be wav2vec2-base-960h; connect Load Audio Encoder with "

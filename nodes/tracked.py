@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..lipforcing.errors import InputError
 from . import host
+from .graph import behind
 
 if TYPE_CHECKING:
     from ..lipforcing.audio.base import AudioFeatures
@@ -117,21 +118,16 @@ def refuse_parts(graph: dict | None, node: str, name: str = "video") -> None:
     Raises:
         InputError: names the node to go around.
     """
-    graph = graph or {}
-    waiting, seen = [graph.get(node, {}).get("inputs", {}).get(name)], set()
-    while waiting:
-        link = waiting.pop()
-        if not isinstance(link, list) or link[0] in seen or link[0] not in graph:
-            continue
-        seen.add(link[0])
-        source = graph[link[0]]
+
+    def passes_parts_on(source: dict) -> bool:
+        return not host.takes_lists(source["class_type"])  # such a node sees all parts
+
+    for number, source in behind(graph or {}, node, name, passes_parts_on):
         if source["class_type"] == "RebatchImages":
             raise InputError(
-                f"Rebatch Images (node {link[0]}) hands the video over in parts, and each would hear the speech from "
+                f"Rebatch Images (node {number}) hands the video over in parts, and each would hear the speech from "
                 f"its beginning; connect what goes into that node to {name} instead."
             )
-        if not host.takes_lists(source["class_type"]):  # such a node sees all parts
-            waiting += source["inputs"].values()
 
 
 class Cancellable:

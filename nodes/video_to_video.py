@@ -6,8 +6,10 @@ from ..lipforcing.errors import InputError, NoFaceError
 from . import host, inputs, sockets
 from .engine import running_family
 from .family import Parts
+from .graph import looked_at
 from .memory import MemoryWatch
 from .node_api import io
+from .origins import Origins
 from .progress import FrameProgress
 from .report import report_text
 from .results import RESULTS
@@ -15,6 +17,7 @@ from .tracked import NO_FACE, Cancellable, check_boxes, follower_for, open_reade
 from .values import audio_of, part_of
 
 CODECS = {"auto": ".mp4", "h264": ".mp4", "hevc": ".mp4", "prores": ".mov", "vp9": ".mkv", "ffv1": ".mkv"}
+REPORT = 1  # output that gives the report
 QUALITY = 16.0  # the engine's own choice
 
 
@@ -214,7 +217,12 @@ class LipForcingVideoToVideo(io.ComfyNode):
         sound = part_of(audio_of(mix), **part) if mix is not None else Mix(said) if speakers else said[0]
         parts = Parts(model, vae, decoder, audio_encoder, positive).or_those_of(family)
         memory, result = MemoryWatch(), RESULTS.new(cls.hidden.unique_id, "synced", CODECS[video_codec])
-        with open_reader(video, **part) as reader, running_family(parts, sigmas, window_seconds) as models:
+        graph, node = cls.hidden.prompt or {}, cls.hidden.unique_id
+        with (
+            open_reader(video, **part) as reader,
+            running_family(parts, sigmas, window_seconds) as models,
+            Origins(graph, node, models.student.info, looked_at(graph, node, REPORT)) as origins,
+        ):
             info = reader.info
             check_boxes(bboxes, info.width, info.height)
             frames = info.frame_count or round(info.duration * info.frame_rate)
@@ -230,6 +238,6 @@ class LipForcingVideoToVideo(io.ComfyNode):
             except NoFaceError:
                 raise InputError(NO_FACE) from None
             figures = measured(result, reader, said[0], follower(), done.plan) if measure else None
-            text = report_text(done, models, options, memory, figures)
+            text = report_text(done, models, options, memory, figures, origins.entries())
             ui = progress.ui(memory, models.student, done.description)
         return io.NodeOutput(host.video_from_file(str(result)), text, ui=ui)

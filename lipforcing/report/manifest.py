@@ -6,8 +6,8 @@ import hashlib
 import os
 import platform
 import threading
-from collections.abc import Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import asdict
 from pathlib import Path
 
@@ -20,9 +20,13 @@ from ..stream.family import Family
 
 BLOCK = 1 << 22  # bytes that are hashed at a time
 
+_KNOWN: dict[tuple[Path, int, int], str] = {}  # by path, size and time of change
+
 
 class Hashes:
     """SHA-256 of files, computed in a thread while something else is done; 28 GB take about a minute.
+
+    What was computed is kept as long as the program runs, by path, size and time of change.
 
     Args:
         files: by what they are for; of a folder every file in it.
@@ -30,6 +34,7 @@ class Hashes:
 
     def __init__(self, files: Mapping[str, str | os.PathLike]) -> None:
         self._stop = threading.Event()
+        self._hashed = 0  # bytes
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="hashes")
         self._files = {role: path for given, place in files.items() for role, path in _inside(given, Path(place))}
         self._digests: dict[str, Future[str]] = {
@@ -41,22 +46,35 @@ class Hashes:
         self._stop.set()
         self._pool.shutdown(cancel_futures=True)
 
-    def entries(self) -> dict[str, dict]:
+    def entries(self, waiting: Callable[[int, int], None] = lambda done, total: None) -> dict[str, dict]:
         """``file`` (its name), ``bytes`` and ``sha256`` of every file, by what it is for; waits until they are known.
+
+        ``waiting`` is called again and again with bytes done and bytes in all; what it raises ends the wait.
 
         Raises:
             OSError: a file cannot be read any more.
         """
+        total = sum(path.stat().st_size for path in self._files.values())
+        while wait(self._digests.values(), timeout=0.1).not_done:
+            waiting(self._hashed, total)
         return {
             role: {"file": path.name, "bytes": path.stat().st_size, "sha256": self._digests[role].result()}
             for role, path in self._files.items()
         }
 
     def _sha256(self, path: Path) -> str:
+        about = path.stat()
+        key = (path.absolute(), about.st_size, about.st_mtime_ns)
+        if key in _KNOWN:
+            self._hashed += about.st_size
+            return _KNOWN[key]
         digest = hashlib.sha256()
         with path.open("rb") as file:
             while (block := file.read(BLOCK)) and not self._stop.is_set():
                 digest.update(block)
+                self._hashed += len(block)
+        if not self._stop.is_set():
+            _KNOWN[key] = digest.hexdigest()
         return digest.hexdigest()
 
 

@@ -90,6 +90,14 @@ def model_path(category: str, name: str) -> str | None:
     return folder_paths.get_full_path(category, name)
 
 
+def input_path(name: str) -> str | None:
+    """Path of a file that a node of the host loads from its input folder by `name`; None where there is none."""
+    import folder_paths
+
+    path = folder_paths.get_annotated_filepath(name)
+    return path if os.path.isfile(path) else None
+
+
 def sha256(path: str) -> str:
     """Hash of a file in hexadecimal digits; a cancel point every few megabytes."""
     digest = hashlib.sha256()

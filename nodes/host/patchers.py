@@ -49,6 +49,11 @@ class ModelInfo:
     name: str
     causal: bool
 
+    @property
+    def tiny(self) -> bool:
+        """Whether it belongs to the family that comes with the pack."""
+        return self.config.text_len == 1
+
 
 def model_info(patcher: Any, wanted: str = "a Lip Forcing model") -> ModelInfo:
     """What a MODEL is.

@@ -41,3 +41,35 @@ def test_a_manifest_is_plain_and_says_what_a_run_needs():
     assert said["options"]["seed"] == 7 and said["options"]["lossless"] and said["options"]["manner"]["strength"] == 1
     assert said["software"]["lipforcing"] == __version__ and said["software"]["torch"] == torch.__version__
     assert said["attention"].endswith("_attention") and said["sigmas"] == pytest.approx([0.999, 0.769, 0], abs=1e-3)
+
+
+def test_a_file_is_read_once_until_it_changes(tmp_path, monkeypatch):
+    path, read = tmp_path / "a.bin", []
+    compute = hashlib.sha256
+    monkeypatch.setattr(hashlib, "sha256", lambda *given: read.append(1) or compute(*given))
+
+    def entry() -> str:
+        hashes = Hashes({"student": path})
+        return hashes.entries()["student"]["sha256"]
+
+    path.write_bytes(b"1")
+    assert entry() == entry() == compute(b"1").hexdigest() and len(read) == 1
+    path.write_bytes(b"22")
+    assert entry() == compute(b"22").hexdigest() and len(read) == 2
+
+
+def test_who_waits_for_hashes_is_told_how_far_they_are_and_can_leave(tmp_path):
+    with (tmp_path / "large").open("wb") as file:
+        file.truncate(1 << 40)
+    told = []
+
+    def leave(done, total):
+        told.append((done, total))
+        if done:
+            raise KeyboardInterrupt
+
+    hashes = Hashes({"student": tmp_path / "large"})
+    with pytest.raises(KeyboardInterrupt):
+        hashes.entries(leave)
+    hashes.close()
+    assert 0 < told[-1][0] < told[-1][1] == 1 << 40

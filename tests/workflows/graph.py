@@ -113,7 +113,7 @@ def _link_problems(workflow: dict, nodes: dict):
         except (KeyError, IndexError):
             yield f"link {key} ends nowhere"
             continue
-        if output["type"] != kind or kind not in socket["type"].split(","):
+        if output["type"] != kind or not {kind, "*"} & {*socket["type"].split(",")}:
             yield f"link {key} joins {output['type']} and {socket['type']} as {kind}"
         if key not in (output["links"] or []) or socket["link"] != key:
             yield f"link {key} is not known to both its ends"
