@@ -8,11 +8,12 @@ from . import host, inputs, sockets
 from .node_api import io
 from .progress import StepProgress
 from .results import RESULTS
-from .tracked import NO_FACE, TrackedVideo, check_boxes, follower_for, open_reader, refuse_parts, shown
+from .tracked import CROPS, NO_FACE, TrackedVideo, check_boxes, follower_for, open_reader, refuse_parts, shown
 from .values import audio_of
 
 PREVIEWS = 8  # frames of the preview, evenly spread
-PREVIEW_HEIGHT = 360
+PREVIEW_SIDE = 384  # pixels, either way
+AROUND = 1.6  # side of what the preview shows, by the larger side of the crop that the models see
 
 
 class LipForcingFaceTrack(io.ComfyNode):
@@ -51,13 +52,25 @@ class LipForcingFaceTrack(io.ComfyNode):
                     tooltip="Only the beginning of the result, to try things out: 0 to 36000 seconds; 0 is everything.",
                 ),
                 *inputs.known_faces(),
+                inputs.speakers("the same as at Lip Forcing Audio Encode; their mouths are made anew as well"),
+                io.Combo.Input(
+                    "crop",
+                    options=[*CROPS],
+                    default="released",
+                    optional=True,
+                    advanced=True,
+                    tooltip=(
+                        "Which crop of a face found by auto or center the student wants. released: that of the "
+                        "released models. tiny: that of the tiny one, which knows drawn faces, whose noses are low."
+                    ),
+                ),
             ],
             outputs=[
                 sockets.Track.Output("track", display_name="track", tooltip="The followed face, for all other nodes."),
                 io.Image.Output(
                     "track_preview",
                     display_name="preview",
-                    tooltip="Up to 8 frames with the region that will be generated tinted.",
+                    tooltip="Up to 8 frames, zoomed to the face, with the region that will be generated tinted.",
                 ),
                 io.String.Output("summary", display_name="summary", tooltip="What the result consists of, in words."),
             ],
@@ -77,6 +90,8 @@ class LipForcingFaceTrack(io.ComfyNode):
         face_landmarks=None,
         bboxes=None,
         face_detection_model=None,
+        speakers=(),
+        crop: str = "released",
     ) -> io.NodeOutput:
         from ..lipforcing.errors import InputError
         from ..lipforcing.faces.follow import Track
@@ -86,13 +101,15 @@ class LipForcingFaceTrack(io.ComfyNode):
         with open_reader(video, fps) as reader:
             info = reader.info
             check_boxes(bboxes, info.width, info.height)
-            seconds = info.duration if audio is None else audio_of(audio).seconds
+            said = [] if audio is None else [audio_of(audio), *(speaker.audio for speaker in speakers)]
+            seconds = max((one.seconds for one in said), default=info.duration)
             policy = DurationPolicy("video" if audio is None else length, fill)
             if first_seconds:
                 whole = info.duration if policy.length == "video" else seconds
                 seconds, policy = min(first_seconds, whole), replace(policy, length="audio")
             plan = policy.plan(seconds, info.frame_rate, info.duration, info.frame_count)
-            follower = follower_for(face, face_landmarks, bboxes, face_detection_model, plan.available_frames, fill)
+            known, others = (face_landmarks, bboxes, face_detection_model), [speaker.face for speaker in speakers]
+            follower = follower_for(face, *known, plan.available_frames, fill, others, CROPS[crop])
             progress = StepProgress(plan.frames)
             found, previews = [], _Previews(plan.frames)
             for frame in extended_frames(reader, plan):
@@ -114,7 +131,9 @@ class LipForcingFaceTrack(io.ComfyNode):
             summary += (
                 f" {reader.damaged_packets} packets of the video could not be decoded whole; the file is damaged."
             )
-        return io.NodeOutput(TrackedVideo(video, fps, plan, track), previews.batch(), summary)
+        own = face != "full" and all(faces is None for faces in known)
+        tracked = TrackedVideo(video, fps, plan, track, 1 + len(speakers), CROPS[crop] if own else None)
+        return io.NodeOutput(tracked, previews.batch(), summary)
 
 
 class _Previews:
@@ -131,7 +150,7 @@ class _Previews:
     def add(self, number: int, frame, seen) -> None:
         """Look at a frame and what is seen in it."""
         if number in self._wanted:
-            self._pictures.append(_tinted(frame.image, seen))
+            self._pictures.append(_tinted(frame.picture, seen))
 
     def batch(self):
         """IMAGE [N, h, w, 3]."""
@@ -140,22 +159,51 @@ class _Previews:
         return torch.stack(self._pictures)
 
 
-def _tinted(image, seen):
-    """Picture float [h, w, 3] of a frame uint8 [H, W, 3] with the regions to be generated in light green."""
+def _tinted(picture, seen):
+    """Picture float [PREVIEW_SIDE, PREVIEW_SIDE, 3] of what surrounds the faces of a frame, the regions to be generated
+    in light green; of the whole frame where nobody is seen.
+    """
     import torch
 
     from ..lipforcing.faces.paste import paste_weights
+    from ..lipforcing.faces.warp import compose, resize, shift_matrix
 
-    picture = image.float() / 255
+    left, top, width, height = surroundings([sighting.matrix for sighting in seen.sightings], picture)
+    scale = PREVIEW_SIDE / max(width, height)
+    size = tuple(max(1, round(side * scale)) for side in (height, width))
+    part = picture.region(top, left, height, width)
     for sighting in seen.sightings:
-        weight = 0.4 * paste_weights(sighting.matrix[None], [sighting.opacity], image.shape[:2])[0, ..., None]
-        picture = picture * (1 - weight) + weight * torch.tensor([0.3, 1.0, 0.5])
-    height = min(PREVIEW_HEIGHT, picture.shape[0])
-    width = max(1, round(picture.shape[1] * height / picture.shape[0]))
-    small = torch.nn.functional.interpolate(
-        picture.permute(2, 0, 1)[None], (height, width), mode="bilinear", antialias=True
-    )
-    return small[0].permute(1, 2, 0).clamp(0, 1)
+        matrix = compose(sighting.matrix, shift_matrix(left, top))
+        weight = 0.4 * paste_weights(matrix[None], [sighting.opacity], (height, width))
+        part = part * (1 - weight) + weight * part.new_tensor([0.3, 1.0, 0.5]).view(3, 1, 1)
+    shown = torch.zeros(3, PREVIEW_SIDE, PREVIEW_SIDE)
+    y, x = ((PREVIEW_SIDE - side) // 2 for side in size)
+    shown[:, y : y + size[0], x : x + size[1]] = resize(part[None], size)[0].clamp(0, 1)
+    return shown.permute(1, 2, 0)
+
+
+def surroundings(matrices, picture) -> tuple[int, int, int, int]:
+    """Left, top, width and height of a square around the faces that `matrices` [2, 3] map to crops, cut to the picture;
+    of all of it where there are none.
+    """
+    import torch
+
+    from ..lipforcing.faces.align import CROP_SIZE
+    from ..lipforcing.faces.warp import invert, transform
+
+    if not matrices:
+        return 0, 0, picture.width, picture.height
+    height, width = CROP_SIZE
+    corners = torch.tensor([[0.0, 0.0], [width, 0.0], [0.0, height], [width, height]]) - 0.5
+    points = transform(invert(torch.stack(matrices)), corners).flatten(0, 1)
+    low, high = points.amin(0), points.amax(0)
+    side = AROUND * float((high - low).max())
+    edges = []
+    for middle, whole in zip(((low + high) / 2).tolist(), (picture.width, picture.height)):
+        length = min(whole, max(1, round(side)))
+        edges.append((min(max(0, round(middle - length / 2)), whole - length), length))
+    (left, wide), (top, high) = edges
+    return left, top, wide, high
 
 
 class LipForcingComposite(io.ComfyNode):
@@ -199,7 +247,10 @@ class LipForcingComposite(io.ComfyNode):
             outputs=[
                 io.Video.Output("composite_video", display_name="video", tooltip="The finished video."),
                 io.Image.Output("images", tooltip="The finished frames; only with frames turned on."),
-                io.Mask.Output("masks", tooltip="What was pasted, per frame, 0 to 1; only with frames turned on."),
+                io.Mask.Output(
+                    "masks",
+                    tooltip="How much of each pixel is new, as soft as the blend, 0 to 1; only with frames turned on.",
+                ),
             ],
             hidden=[io.Hidden.unique_id],
         )
@@ -216,7 +267,7 @@ class LipForcingComposite(io.ComfyNode):
 
         from ..lipforcing.errors import InputError
         from ..lipforcing.media import VideoWriter
-        from ..lipforcing.stream.stages import paste_faces
+        from ..lipforcing.stream.stages import paste_faces, pasted_weights
 
         height, width = faces.shape[1:3]
         if height != width:
@@ -250,23 +301,10 @@ class LipForcingComposite(io.ComfyNode):
                     writer.write(output.picture, output.frame.time)
                     if frames:
                         images.append(output.picture.region(0, 0, reader.info.height, reader.info.width))
-                        masks.append(_mask_of(output))
+                        masks.append(pasted_weights(output))
                     progress.step()
         video = host.video_from_file(str(result))
         if not frames:
             nothing = host.blocked("Turn frames on in Lip Forcing Composite to get images and masks.")
             return io.NodeOutput(video, nothing, nothing)
         return io.NodeOutput(video, torch.stack(images).movedim(1, -1), torch.stack(masks))
-
-
-def _mask_of(output):
-    """What is pasted into an output, float [H, W]."""
-    import torch
-
-    from ..lipforcing.faces.paste import paste_weights
-
-    size = (output.frame.picture.height, output.frame.picture.width)
-    mask = torch.zeros(size)
-    for place in output.places.values() if output.pasted else ():
-        mask = torch.maximum(mask, paste_weights(place.matrix[None], [place.opacity], size)[0])
-    return mask

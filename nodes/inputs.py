@@ -90,6 +90,12 @@ def known_faces() -> list:
     ]
 
 
+def speakers(what: str) -> io.Custom.Input:
+    """Further people who speak; `what` is done with them."""
+    tooltip = f"Further people who speak (Lip Forcing Speaker): {what}."
+    return sockets.Speakers.Input("speakers", optional=True, tooltip=tooltip)
+
+
 def weight_dtype() -> io.Combo.Input:
     """How a loader keeps weights."""
     return io.Combo.Input(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..lipforcing.errors import InputError
 from . import host, inputs, sockets
 from .conditioning import with_face
 from .engine import check_speech, running_family
@@ -13,6 +14,7 @@ from .tracked import TrackedVideo, shown
 
 PRESETS = ("two_step", "teacher_grid", "custom")
 GRID_STEPS = 50
+OTHER_CROP = "The face was cropped for another family of models; see crop of Lip Forcing Face Track."
 
 
 class LipForcingConditioning(io.ComfyNode):
@@ -59,6 +61,11 @@ class LipForcingConditioning(io.ComfyNode):
         from ..lipforcing.timeline import frames_for_latents, latents_for_frames
         from .host import codecs, patchers
 
+        if track.speakers > 1:
+            raise InputError(
+                "The teacher makes one person's mouth and the track follows several; use the student, in Lip Forcing "
+                "Causal Sampler or Lip Forcing Video to Video, or leave speakers of Lip Forcing Face Track open."
+            )
         codec = codecs.codec_of(vae)
         patchers.load_together([codec.patcher])
         device = host.compute_device()
@@ -238,18 +245,21 @@ class LipForcingCausalSampler(io.ComfyNode):
 
         parts = Parts(model, vae, decoder, positive=positive)
         with running_family(parts, sigmas) as family, track.frames() as frames:
-            check_speech(audio_features, family.student.config)
-            said = audio_features
-            voice = Voice(None, family.student, family.text, manner=said.manner, rest=said.rest)
-            voice.push_activity(said.active)
-            with torch.inference_mode():
-                voice.push_rows(said.features)
-            voice.finish_rows()
+            voices = []
+            for said in track.spoken(audio_features):
+                check_speech(said, family.student.config)
+                voice = Voice(None, family.student, family.text, manner=said.manner, rest=said.rest)
+                voice.push_activity(said.active)
+                with torch.inference_mode():
+                    voice.push_rows(said.features)
+                voice.finish_rows()
+                voices.append(voice)
             options = {"seed": seed, "paste": False, "write": collect, "overlapped": True, "streams": False}
             options["check"] = host.check_cancelled
-            with LipSyncSession(family, track.follower(), [voice], **options) as session:
+            with LipSyncSession(family, track.follower(), voices, **options) as session:
                 for frame in frames:
                     session.push_frame(frame)
                 session.finish()
-            ui = progress.ui(memory, family.student)
+            note = "" if track.layout in (None, family.layout) else OTHER_CROP
+            ui = progress.ui(memory, family.student, note)
         return io.NodeOutput(host.latent_value(torch.cat(latents, dim=2)), torch.cat(faces), ui=ui)

@@ -38,7 +38,8 @@ class LipForcingSpeaker(io.ComfyNode):
             category="lip forcing",
             description=(
                 "One more person who speaks in the same video, with a speech of their own. Chain one node per person "
-                "and connect the last to Lip Forcing Video to Video, whose own audio and face are the first speaker."
+                "and connect the last to Lip Forcing Video to Video, whose own audio and face are the first speaker, "
+                "or to both Lip Forcing Face Track and Lip Forcing Audio Encode."
             ),
             search_aliases=["two speakers", "multiple people", "conversation", "dialogue"],
             inputs=[

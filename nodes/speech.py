@@ -14,6 +14,9 @@ from .tracked import TrackedVideo
 from .values import audio_of
 
 if TYPE_CHECKING:
+    from ..lipforcing.audio.base import AudioFeatures
+    from ..lipforcing.audio.manner import Manner
+    from ..lipforcing.media import Audio
     from .host.patchers import ModelInfo
 
 ENCODERS = "audio_encoders"
@@ -57,6 +60,7 @@ class LipForcingAudioEncode(io.ComfyNode):
                     optional=True,
                     tooltip="From Lip Forcing Family: its audio encoder listens where audio_encoder is open.",
                 ),
+                inputs.speakers("what they say is encoded as well; connect them to Lip Forcing Face Track, too"),
             ],
             outputs=[
                 sockets.Audio.Output(
@@ -75,26 +79,36 @@ class LipForcingAudioEncode(io.ComfyNode):
         pauses: str = "model",
         lip_strength: float = 1.0,
         family: Parts | None = None,
+        speakers=(),
     ) -> io.NodeOutput:
-        import torch
-
-        from ..lipforcing.audio.base import AudioFeatures
-        from ..lipforcing.audio.manner import Manner, rest_row, speaking
-        from ..lipforcing.pipeline import planned_rows
-        from ..lipforcing.timeline import SAMPLE_RATE
+        from ..lipforcing.audio.manner import Manner
 
         listener = Parts(audio_encoder=audio_encoder).or_those_of(family).audio_encoder
-        encoder, waveform = encoder_of(listener, window_seconds), audio_of(audio).mono16k()
-        if track is None:
-            encoded = AudioFeatures.encode(encoder, waveform)
-        else:
-            rows = torch.cat(list(planned_rows(encoder, waveform, track.plan)))
-            encoded = AudioFeatures(rows, len(waveform) / SAMPLE_RATE)
-        manner = Manner(pauses, lip_strength)
-        features = host.intermediate(encoded.features)
-        active = tuple(speaking(waveform, len(features))) if manner.listens else ()
-        rest = rest_row(encoder).cpu() if manner.rests else None
-        return io.NodeOutput(replace(encoded, features=features, manner=manner, active=active, rest=rest))
+        encoder, manner = encoder_of(listener, window_seconds), Manner(pauses, lip_strength)
+        recordings = [audio_of(audio), *(speaker.audio for speaker in speakers)]
+        first, *others = (_encoded(encoder, recording, manner, track) for recording in recordings)
+        return io.NodeOutput(replace(first, others=tuple(others)))
+
+
+def _encoded(encoder, recording: Audio, manner: Manner, track: TrackedVideo | None) -> AudioFeatures:
+    """The speech in a recording, or what the result of a track shows of it."""
+    import torch
+
+    from ..lipforcing.audio.base import AudioFeatures
+    from ..lipforcing.audio.manner import rest_row, speaking
+    from ..lipforcing.pipeline import planned_rows
+    from ..lipforcing.timeline import SAMPLE_RATE
+
+    waveform = recording.mono16k()
+    if track is None:
+        encoded = AudioFeatures.encode(encoder, waveform)
+    else:
+        rows = torch.cat(list(planned_rows(encoder, waveform, track.plan)))
+        encoded = AudioFeatures(rows, len(waveform) / SAMPLE_RATE)
+    features = host.intermediate(encoded.features)
+    active = tuple(speaking(waveform, len(features))) if manner.listens else ()
+    rest = rest_row(encoder).cpu() if manner.rests else None
+    return replace(encoded, features=features, manner=manner, active=active, rest=rest)
 
 
 def encoder_of(audio_encoder, window_seconds: float = 0.0):

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ..lipforcing.stream.chunk import Chunk, Lane
 
 CHOICES = {"auto": "largest", "center": "center", "full": "largest"}  # which of the faces found
+CROPS = {"released": "attention478", "tiny": "drawn478"}  # layouts of the mesh, by whose crop they lead to
 ESTIMATE = 2  # frames by which a container's own count may be wrong
 NO_FACE = (
     "No face was found in the video; choose footage that shows a face at least 50 pixels wide, connect face_landmarks "
@@ -36,12 +37,16 @@ class TrackedVideo:
         fps: frame rate of an IMAGE, not used for a VIDEO.
         plan: which frames the output shows, and for how long.
         track: of these frames.
+        speakers: how many people it follows.
+        layout: of the mesh that the face was found with, see `Family`; None where it was found otherwise.
     """
 
     source: Any
     fps: float
     plan: Plan
     track: Track
+    speakers: int = 1
+    layout: str | None = None
 
     @contextlib.contextmanager
     def frames(self) -> Iterator[Iterator[Frame]]:
@@ -62,17 +67,34 @@ class TrackedVideo:
 
         `speech` says where the source's own mouth is shown, see `Manner`.
         """
-        from ..lipforcing.audio.manner import Manner
         from ..lipforcing.sampling.noise import NoiseKey
         from ..lipforcing.stream.chunker import cut
         from ..lipforcing.stream.run import Run
         from ..lipforcing.stream.voice import Voice
 
-        voice = None
-        if speech is not None and speech.manner.pauses == "source":
-            voice = Voice(None, None, None, manner=Manner("source"))
-            voice.push_activity(speech.active)
-        return cut(frames, self.follower(), lambda *_: Run(NoiseKey(0), voice, None, None))
+        voices = []
+        for said in self.spoken(speech):
+            voices.append(Voice(None, None, None, manner=said.manner))
+            voices[-1].push_activity(said.active)
+
+        def new_run(time: float, rank: int, speaker: int) -> Run:
+            return Run(NoiseKey(0), voices[speaker] if voices else None, None, None)
+
+        return cut(frames, self.follower(), new_run)
+
+    def spoken(self, speech: AudioFeatures | None) -> list[AudioFeatures]:
+        """What each of those whom the track follows says; nothing where there is no speech.
+
+        Raises:
+            InputError: they are not as many.
+        """
+        said = [speech, *speech.others] if speech is not None else []
+        if said and len(said) != self.speakers:
+            raise InputError(
+                f"The track follows {self.speakers} and the speech is that of {len(said)}; connect the same Lip "
+                "Forcing Speaker to speakers of Lip Forcing Face Track and of Lip Forcing Audio Encode."
+            )
+        return said
 
 
 def shown(chunk: Chunk, lane: Lane) -> slice:

@@ -73,14 +73,7 @@ class LipForcingVideoToVideo(io.ComfyNode):
                 inputs.window_seconds(),
                 inputs.pauses(),
                 inputs.lip_strength(),
-                sockets.Speakers.Input(
-                    "speakers",
-                    optional=True,
-                    tooltip=(
-                        "Further people who speak (Lip Forcing Speaker); audio and face are the first one's. All that "
-                        "is said is mixed on the sound track."
-                    ),
-                ),
+                inputs.speakers("audio and face are the first one's, and all that is said is mixed on the sound track"),
                 io.Audio.Input(
                     "mix", optional=True, tooltip="Another sound track for the result, such as a finished mix."
                 ),

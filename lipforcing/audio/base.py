@@ -114,6 +114,7 @@ class AudioFeatures:
         manner: how they move the mouth.
         active: whether somebody speaks, per row, where the manner listens.
         rest: the row [D] of silence, where the manner rests.
+        others: what further people say in the same video.
     """
 
     features: torch.Tensor
@@ -121,6 +122,7 @@ class AudioFeatures:
     manner: Manner = PLAIN
     active: tuple[bool, ...] = ()
     rest: torch.Tensor | None = None
+    others: tuple[AudioFeatures, ...] = ()
 
     @classmethod
     def encode(cls, encoder: AudioEncoder, waveform: torch.Tensor) -> AudioFeatures:

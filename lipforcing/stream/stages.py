@@ -14,7 +14,7 @@ from ..errors import InputError
 from ..faces.align import CROP_SIZE
 from ..faces.crop import Region, as_input, crop_faces, face_region
 from ..faces.mask import latent_mask, pixel_mask
-from ..faces.paste import Patches, paste
+from ..faces.paste import Patches, paste, paste_weights
 from ..media import Patch
 from ..models import Conditioning, Rolling, Text
 from ..models.conditioning import planes
@@ -194,7 +194,7 @@ def paste_faces(chunk: Chunk, check: Check = go_on) -> None:
     """Finished pictures of all outputs from the lanes' faces; a picture without a face is the source's own."""
     patches: dict[Output, list[Patch]] = {}
     for lane in chunk.lanes:
-        shown = [output for output in chunk.outputs if output.high >= lane.first and _opacity(lane, output)]
+        shown = [output for output in chunk.outputs if output.high >= lane.first and _opacity(lane.run, output)]
         for output, patch in zip(shown, _lane_patches(lane, shown, check)):
             if patch is not None:
                 patches.setdefault(output, []).append(patch)
@@ -214,9 +214,18 @@ def _lane_patches(lane: Lane, outputs: list[Output], check: Check) -> Iterable[P
         yield from [None] * len(group) if patches is None else _one_by_one(patches.cpu())
 
 
-def _opacity(lane: Lane, output: Output) -> float:
-    """How much of a lane's mouth an output shows: 0 where its face is not in it, or the source's own mouth stays."""
-    place, voice = output.places.get(lane.run), lane.run.voice
+def pasted_weights(output: Output) -> Tensor:
+    """How much of each pixel of a finished output is generated, float [H, W]: what :func:`paste_faces` laid over it."""
+    size = (output.frame.picture.height, output.frame.picture.width)
+    kept = torch.ones(size)
+    for run, place in output.places.items() if output.pasted else ():
+        kept *= 1 - paste_weights(place.matrix[None], [_opacity(run, output)], size)[0]
+    return 1 - kept
+
+
+def _opacity(run: Run, output: Output) -> float:
+    """How much of a run's mouth an output shows: 0 where its face is not in it, or the source's own mouth stays."""
+    place, voice = output.places.get(run), run.voice
     if place is None or voice is None:
         return 0.0 if place is None else place.opacity
     return place.opacity * voice.opacity(place.frame.time)
@@ -234,7 +243,7 @@ def _paste(lane: Lane, outputs: list[Output]) -> Patches | None:
     patches = paste(
         faces,
         torch.stack([place.matrix for place in places]),
-        [_opacity(lane, output) for output in outputs],
+        [_opacity(lane.run, output) for output in outputs],
         lambda rows, columns: _source(places, rows, columns, faces.device),
         (picture.height, picture.width),
         lane.run.match,

@@ -12,12 +12,13 @@ import pytest
 import torch
 
 from lipforcing.audio.base import encode_audio, fit_rows
+from lipforcing.audio.manner import Manner
 from lipforcing.codecs.base import encode
 from lipforcing.errors import InputError
 from lipforcing.faces.align import CROP_SIZE
 from lipforcing.faces.follow import FixedFollower
 from lipforcing.faces.mask import latent_mask, pixel_mask
-from lipforcing.media import Audio, VideoReader, VideoWriter
+from lipforcing.media import Audio, ImagePicture, VideoReader, VideoWriter
 from lipforcing.models import Conditioning, Inputs
 from lipforcing.pipeline import sync_crops, sync_file
 from lipforcing.sampling.causal import Student
@@ -27,7 +28,7 @@ from lipforcing.stream.chunk import Chunk
 from lipforcing.stream.chunker import cut
 from lipforcing.stream.family import Family
 from lipforcing.stream.run import Run
-from lipforcing.stream.stages import crop_places, driving_latents, masked_beside, paste_faces
+from lipforcing.stream.stages import crop_places, driving_latents, masked_beside, paste_faces, pasted_weights
 from lipforcing.stream.voice import Voice
 from lipforcing.tiny import family
 
@@ -222,6 +223,29 @@ def test_half_way_between_two_ticks_a_frame_gets_both_mouths():
     mouth = middle.picture.region(33, 12, 4, 12)
     torch.testing.assert_close(mouth, torch.full_like(mouth, 0.5), atol=0.01, rtol=0)
     assert lane.run.last_face is not None
+
+
+@pytest.mark.parametrize("pauses", ["model", "source"])
+def test_the_mask_is_as_soft_as_the_blend(pauses):
+    """White mouths on black pictures are a picture of the mask, also of a face that fades and in a pause that begins."""
+    chunk = sent()
+    lane = chunk.lanes[0]
+    lane.run.match = None
+    lane.run.voice = Voice(None, None, None, manner=Manner(pauses))
+    lane.run.voice.push_activity([True] * 2 + [False] * 20)
+    lane.faces = torch.ones(9, 3, 32, 32)
+    for output in chunk.outputs:
+        height, width = output.frame.picture.height, output.frame.picture.width
+        output.frame = replace(output.frame, picture=ImagePicture(torch.zeros(height, width, 3, dtype=torch.uint8)))
+        for place in output.places.values():
+            place.opacity, place.region = 0.5, None
+    paste_faces(chunk)
+    peaks = []
+    for output in chunk.outputs:
+        picture = output.picture.region(0, 0, height, width)
+        torch.testing.assert_close(pasted_weights(output).expand(3, -1, -1), picture, atol=1 / 255, rtol=0)
+        peaks.append(float(picture.max()))
+    assert 0.45 < peaks[0] < 0.51 and (peaks[-1] < 0.4) == (pauses == "source")
 
 
 @pytest.mark.parametrize("look_ahead", [0, 3])
