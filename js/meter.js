@@ -51,7 +51,7 @@ export class Meter {
 
   /** Show a sentence in place of the figures, or the figures. */
   #explain(sentence) {
-    this.error.textContent = this.error.title = sentence;
+    this.error.textContent = this.error.title = texts().server(sentence);
     this.error.hidden = !sentence;
     this.bar.parentElement.hidden = this.figures.element.hidden = this.note.hidden = !!sentence;
   }
@@ -66,6 +66,6 @@ export class Meter {
     this.figures.set("first", first_frame_seconds == null ? null : duration(first_frame_seconds), say.first);
     this.figures.set("realtime", realtime == null ? null : `${realtime.toFixed(2)}×`, say.realtime);
     this.figures.set("memory", peak_gigabytes == null ? null : `${peak_gigabytes.toFixed(1)} GB`, say.memory);
-    this.note.textContent = this.note.title = note ?? "";
+    this.note.textContent = this.note.title = say.server(note ?? "");
   }
 }

@@ -69,7 +69,7 @@ export class SyncPlots {
    */
   show({ verdict, problem, confidence, distance, offset, mean_distances, curve, seconds }, title) {
     const say = texts();
-    this.error.textContent = this.error.title = problem ?? "";
+    this.error.textContent = this.error.title = texts().server(problem ?? "");
     this.error.hidden = !problem;
     this.figures.element.hidden = !!problem;
     this.title.textContent = title ?? (verdict ? say.verdict(verdict) : say.inSync(offset));

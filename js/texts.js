@@ -1,6 +1,7 @@
 /** Texts of the panels in the languages of `locales/`, read when drawn so that a change of language shows. */
 
 import { app } from "../../scripts/app.js";
+import { inChinese } from "./sentences.js";
 
 const TEXTS = {
   en: {
@@ -23,6 +24,7 @@ const TEXTS = {
     offset: "offset, frames",
     byOffset: "distance / offset, frames",
     byTime: "confidence / time, s",
+    server: (text) => text,
   },
   zh: {
     frames: (done, total) => `${done} / ${total} 帧`,
@@ -44,6 +46,8 @@ const TEXTS = {
     offset: "偏移（帧）",
     byOffset: "距离 / 偏移（帧）",
     byTime: "置信度 / 时间（秒）",
+    // What is not known in Chinese at least says what it is.
+    server: (text) => inChinese(text) ?? (text && `说明（英文）：${text}`),
   },
 };
 

@@ -45,6 +45,18 @@ class LipForcingVideoToVideo(io.ComfyNode):
                 inputs.face(),
                 inputs.length(),
                 inputs.fill(),
+                sockets.Family.Input(
+                    "family",
+                    optional=True,
+                    tooltip=(
+                        "All models in one wire, from Lip Forcing Family. What is connected to a single input replaces "
+                        "the family's. Open: the tiny family that is built in."
+                    ),
+                ),
+                inputs.speakers("audio and face are the first one's, and all that is said is mixed on the sound track"),
+                io.Audio.Input(
+                    "mix", optional=True, tooltip="Another sound track for the result, such as a finished mix."
+                ),
                 io.Model.Input(
                     "model",
                     optional=True,
@@ -73,18 +85,6 @@ class LipForcingVideoToVideo(io.ComfyNode):
                 inputs.window_seconds(),
                 inputs.pauses(),
                 inputs.lip_strength(),
-                inputs.speakers("audio and face are the first one's, and all that is said is mixed on the sound track"),
-                io.Audio.Input(
-                    "mix", optional=True, tooltip="Another sound track for the result, such as a finished mix."
-                ),
-                sockets.Family.Input(
-                    "family",
-                    optional=True,
-                    tooltip=(
-                        "All models in one wire, from Lip Forcing Family. What is connected to a single input replaces "
-                        "the family's. Open: the tiny family that is built in."
-                    ),
-                ),
                 io.Float.Input(
                     "start_seconds",
                     default=0.0,
@@ -168,6 +168,9 @@ class LipForcingVideoToVideo(io.ComfyNode):
         face: str,
         length: str = "audio",
         fill: str = "pingpong",
+        family: Parts | None = None,
+        speakers=(),
+        mix=None,
         model=None,
         vae=None,
         decoder=None,
@@ -180,9 +183,6 @@ class LipForcingVideoToVideo(io.ComfyNode):
         window_seconds: float = 0.0,
         pauses: str = "model",
         lip_strength: float = 1.0,
-        speakers=(),
-        mix=None,
-        family: Parts | None = None,
         start_seconds: float = 0.0,
         limit_seconds: float = 0.0,
         video_codec: str = "auto",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import json
 import time
 
@@ -93,6 +94,76 @@ def test_apart_and_in_one_node_give_the_same_video(server):
     apart, together = (read_media(server.saved_file(run, node)).frames.astype(int) for node in ("8", "11"))
     assert len(apart) == 30
     assert np.array_equal(apart, together), np.abs(apart - together).max()
+
+
+def test_two_speakers_apart_and_in_one_node_give_the_same_video(server):
+    """Two drawn people, found by the pack's own detector, in the crop of the tiny family."""
+    prompt = shipped(7)
+    whole = node_of(prompt, "LipForcingVideoToVideo")
+    given, save = prompt[whole]["inputs"], node_of(prompt, "SaveVideo")
+    said = {"audio": given["audio"], "speakers": given["speakers"]}
+    prompt |= {
+        "track": {
+            "class_type": "LipForcingFaceTrack",
+            "inputs": {"video": given["video"], "fps": 25.0, "face": given["face"], "crop": "tiny", **said},
+        },
+        "speech": {"class_type": "LipForcingAudioEncode", "inputs": {"track": ["track", 0], **said}},
+        "student": {
+            "class_type": "LipForcingStudentLoader",
+            "inputs": {"model_name": "tiny (built in)", "weight_dtype": "default"},
+        },
+        "vae": {"class_type": "LipForcingTinyVAE", "inputs": {}},
+        "sample": {
+            "class_type": "LipForcingCausalSampler",
+            "inputs": {
+                "model": ["student", 0],
+                "vae": ["vae", 0],
+                "track": ["track", 0],
+                "audio_features": ["speech", 0],
+                "seed": given["seed"],
+            },
+        },
+        "paste": {"class_type": "LipForcingComposite", "inputs": {"faces": ["sample", 1], "track": ["track", 0]}},
+        "save": copy.deepcopy(prompt[save]),
+    }
+    prompt["save"]["inputs"].update(video=["paste", 0], filename_prefix="video/apart")
+    run = server.run(prompt)
+    assert run.outcome == "success", run.error
+    apart, together = (read_media(server.saved_file(run, node)).frames.astype(int) for node in ("save", save))
+    assert apart.shape == together.shape and len(apart) > 50
+    assert np.array_equal(apart, together), np.abs(apart - together).max()
+
+    del prompt["speech"]["inputs"]["speakers"]
+    run = server.run({key: node for key, node in prompt.items() if key not in (whole, save)})
+    assert run.outcome == "error" and "follows 2 and the speech is that of 1" in run.error["exception_message"]
+
+
+def test_the_report_names_the_files_with_their_hashes(server):
+    """In workflow 8 the report is shown; here with files in place of the samples."""
+    prompt = graph(0.0)
+    for gone in ("1", "2", "3", "6", "7"):
+        del prompt[gone]
+    prompt["1"] = {"class_type": "LoadVideo", "inputs": {"file": "clip.mp4"}}
+    prompt["2"] = {"class_type": "LoadAudio", "inputs": {"audio": "speech.wav"}}
+    prompt["3"] = {"class_type": "TrimAudioDuration", "inputs": {"audio": ["2", 0], "start_index": 0, "duration": 0.6}}
+    prompt["9"] = {"class_type": "LipForcingFamily", "inputs": {"model": ["4", 0], "vae": ["5", 0]}}
+    prompt["10"] = {
+        "class_type": "LipForcingVideoToVideo",
+        "inputs": {"video": ["1", 0], "audio": ["3", 0], "seed": 7, "face": "full", "family": ["9", 0]},
+    }
+    prompt["8"]["inputs"]["video"] = ["10", 0]
+    prompt["11"] = {"class_type": "PreviewAny", "inputs": {"source": ["10", 1]}}
+    run = server.run(prompt)
+    assert run.outcome == "success", run.error
+    shown = next(data["output"]["text"][0] for data in run.of("executed") if data["node"] == "11")
+    about = json.loads(shown)["manifest"]
+    for role, name in (("video", "clip.mp4"), ("audio", "speech.wav")):
+        content = (server.base / "input" / name).read_bytes()
+        sha256 = hashlib.sha256(content).hexdigest()
+        assert about["inputs"][role] == {"file": name, "bytes": len(content), "sha256": sha256}
+    assert {role: entry["note"] for role, entry in about["weights"].items()} == dict.fromkeys(
+        ("model", "vae", "audio_encoder"), "comes with the pack"
+    )
 
 
 def test_a_family_in_one_wire_is_the_same(server):

@@ -227,7 +227,7 @@ def test_half_way_between_two_ticks_a_frame_gets_both_mouths():
 
 @pytest.mark.parametrize("pauses", ["model", "source"])
 def test_the_mask_is_as_soft_as_the_blend(pauses):
-    """White mouths on black pictures are a picture of the mask, also of a face that fades and in a pause that begins."""
+    """White mouths on black pictures show the mask, also of a face that fades and where a pause begins."""
     chunk = sent()
     lane = chunk.lanes[0]
     lane.run.match = None

@@ -1,0 +1,48 @@
+/**
+ * Sentences of the server in Chinese: what a run reports (lipforcing/pipeline.py) and the errors met most often. Each
+ * entry is a pattern of the whole English sentence and what is said in its place; tests/nodes/test_sentences.py holds
+ * them to the server's own words. Nothing happens on import.
+ */
+
+const REASONS = {
+  "no face": "没有人脸",
+  "turned away": "头部转向侧面",
+  pause: "停顿",
+  "face outside the picture": "人脸在画面之外",
+};
+
+/** "0.50 to 1.20 s (no face), 2.00 to 2.04 s (pause), and 3 more ranges" */
+const ranges = (text) =>
+  text
+    .replace(/([\d.]+) to ([\d.]+) s \(([^)]+)\)/g, (_, from, to, why) => `${from}–${to} 秒（${REASONS[why] ?? why}）`)
+    .replace(/and (\d+) more ranges/, "以及另外 $1 段")
+    .replaceAll(", ", "、");
+
+const SENTENCES = [
+  [/^(\d+) frames? written, ([\d.]+) s\.$/, "已写入 $1 帧，共 $2 秒。"],
+  [/^(\d+) of them are the source's own: (.+)\.$/, (_, count, which) => `其中 ${count} 帧保持原样：${ranges(which)}。`],
+  [/^(\d+) packets? of the video could not be decoded whole; frames are missing or damaged\.$/, "视频有 $1 个数据包无法完整解码，部分帧缺失或损坏。"],
+  [/^(\d+) packets of the sound of (.+) could not be decoded and became silence\.$/, "$2 的声音有 $1 个数据包无法解码，已改为静音。"],
+  [/^(\d+) samples? of (.+) became silence, being no numbers\.$/, "$2 有 $1 个采样不是有效数值，已改为静音。"],
+  [/^The channels of (.+) cancel each other; the mouth follows the loudest one\.$/, "$1 的声道相互抵消，嘴部跟随最响的声道。"],
+  [/^The face was cropped for another family of models; see crop of Lip Forcing Face Track\.$/, "人脸是按另一类模型裁剪的；请检查“Lip Forcing 人脸跟踪”的裁剪方式。"],
+  [/^No face was found in the video; .+$/s, "视频中没有找到人脸；请选用人脸宽度至少 50 像素的视频，连接人脸关键点或边界框；如果视频本身就是人脸裁剪图，请将 face 设为 full。"],
+  [/^The audio input is empty: its source has no sound; connect a recording of speech\.$/, "音频输入为空：来源没有声音；请连接一段语音。"],
+  [/^(.+) is not among the model files: download it from (\S+) into (.+), then press R to refresh the list, or choose '(.+)'\.$/s, "缺少模型文件 $1：请从 $2 下载到 $3，按 R 刷新列表；或选择“$4”。"],
+  [/^(.+) listens through wav2vec2-base-960h, which is not among the model files: download model\.safetensors from (\S+) into (.+) \(any name will do\), then press R\.$/s, "$1 需要 wav2vec2-base-960h：请从 $2 下载 model.safetensors 到 $3（文件名不限），然后按 R。"],
+  [/^(.+) needs a VAE; connect wan_2\.1_vae\.safetensors \(Load VAE\) to vae\.$/s, "$1 需要 VAE；请把 wan_2.1_vae.safetensors（“加载 VAE”）连接到 vae。"],
+  [/^The model needs a prompt: .+$/s, "模型需要提示词：请用“CLIP 文本编码”（umt5_xxl，类型 wan）编码 “a person talking” 并连接到 positive。"],
+];
+
+/** What the server says, sentence by sentence in Chinese where it is known; null where nothing of it is. */
+export function inChinese(text) {
+  const whole = translated(text);
+  if (whole) return whole;
+  const parts = text.split(/(?<=\.) (?=[A-Z\d])/).map((sentence) => [translated(sentence), sentence]);
+  return parts.some(([known]) => known) ? parts.map(([known, sentence]) => known ?? sentence).join("") : null;
+}
+
+function translated(sentence) {
+  const found = SENTENCES.find(([pattern]) => pattern.test(sentence));
+  return found ? sentence.replace(...found) : null;
+}
