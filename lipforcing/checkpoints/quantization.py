@@ -113,16 +113,19 @@ def _check_formats(source: TensorSource) -> None:
     for name in source:
         if name.endswith(".comfy_quant"):
             formats |= _formats_in(_bytes(source, name), source.label)
-        elif name.endswith((SCALE, OLD_SCALE)):
-            _check_scale(source, name)
+        elif name.endswith(".weight") and source.spec(name).dtype == torch.int8:
+            formats.add("int8")
     if METADATA_KEY in source.metadata:
         formats |= _formats_in(source.metadata[METADATA_KEY], source.label)
     foreign = formats - {FORMAT, "float8_e5m2"}
     if foreign:
         raise InputError(
-            f"{source.label} is quantised as {min(foreign)[:40]}, a format of ComfyUI's own loaders only; "
+            f"{source.label} is quantised as {max(foreign)[:40]}, a format of ComfyUI's own loaders only; "
             "use the bf16 file or one in float8_e4m3fn"
         )
+    for name in source:
+        if name.endswith((SCALE, OLD_SCALE)):
+            _check_scale(source, name)
 
 
 def _bytes(source: TensorSource, name: str) -> bytes:

@@ -21,6 +21,17 @@ def test_host_formats_that_only_the_host_reads(write):
         load_module(write(samples.student(), metadata=meta), Kind.STUDENT)
 
 
+@pytest.mark.parametrize("described", [True, False], ids=["as the host writes it", "without scales"])
+def test_int8_is_refused_and_not_taken_for_numbers(write, described):
+    tensors = samples.student()
+    tensors[f"{LAYER}.weight"] = torch.ones_like(tensors[f"{LAYER}.weight"]).to(torch.int8)
+    if described:
+        tensors[f"{LAYER}.weight_scale"] = torch.ones(1)
+        tensors[f"{LAYER}.comfy_quant"] = torch.tensor([*b'{"format": "int8_tensorwise"}'], dtype=torch.uint8)
+    with pytest.raises(InputError, match="quantised as int8_tensorwise" if described else "quantised as int8,"):
+        load_module(write(tensors), Kind.STUDENT)
+
+
 def test_old_scaled_float8(write):
     name = "blocks.0.ffn.0"
     tensors = samples.student() | {"scaled_fp8": torch.zeros(2), f"{name}.scale_weight": torch.tensor(0.5)}
