@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -13,8 +14,10 @@ from lipforcing.faces.landmarks import anchors
 from lipforcing.faces.mesh_detector import CHEEKS, DRAWN_LAYOUT, MeshDetector, yaw
 from lipforcing.faces.warp import transform
 from lipforcing.media import ImagePicture, VideoReader
+from lipforcing.session import NO_FACE
 from lipforcing.tiny.family import SAMPLES
 
+from . import drawings
 from .faceless import faceless
 
 HEAD = (192, 144)  # height and width of a drawn head in the pictures below
@@ -41,6 +44,10 @@ def picture(heads: list[torch.Tensor], corners: list[tuple[int, int]]) -> ImageP
     return ImagePicture(image)
 
 
+def picture_of(image) -> ImagePicture:
+    return ImagePicture(torch.from_numpy(np.array(image)))
+
+
 def test_people_are_found_where_they_are(detector, heads):
     faces = detector(picture(heads, [(60, 40), (400, 150)]))
     assert len(faces) == 2
@@ -52,6 +59,22 @@ def test_people_are_found_where_they_are(detector, heads):
         middle = (face.box[:2] + face.box[2:]) / 2
         assert (middle - torch.tensor([x + HEAD[1] / 2, y + HEAD[0] * 0.4])).abs().max() < 16
         assert face.score > 0.9 and face.yaw < 15
+
+
+@pytest.mark.parametrize("name", ["ada", "ben"])
+@pytest.mark.parametrize("style", [drawings.painted, drawings.sketched], ids=lambda style: style.__name__)
+def test_painted_and_sketched_people_are_found(detector, name, style):
+    head = next(iter(VideoReader(SAMPLES / f"{name}.mp4").frames())).picture.rgb().numpy()
+    (face,) = detector(picture_of(style(drawings.Image.fromarray(head))))
+    middle = (face.box[:2] + face.box[2:]) / 2
+    assert (middle - torch.tensor([320.0, 240.0])).abs().max() < 80 and face.score > 0.9
+
+
+def test_of_other_drawings_what_looks_like_a_person_is_found(detector):
+    """For animals and symbols there is a box, and the sentence of `NO_FACE` says so."""
+    assert len(detector(picture_of(drawings.animated()))) == 1
+    assert detector(picture_of(drawings.cat())) == detector(picture_of(drawings.smiley())) == []
+    assert "a box" in NO_FACE
 
 
 def test_known_faces_are_followed_without_a_detector(detector, heads, monkeypatch):

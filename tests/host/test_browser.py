@@ -379,6 +379,19 @@ def test_template_opens_readable(page, renderer, artifacts, path):
     assert page.evaluate(outside) == 0
 
 
+@pytest.mark.parametrize("path", sorted((PACK / "tests" / "data" / "saved").glob("*.json")), ids=lambda path: path.stem)
+def test_a_workflow_that_an_older_version_saved_opens_as_it_was(page, renderer, path):
+    """Every wire and value reaches the input that it was saved for, although sockets and widgets were added since."""
+    page.evaluate(f"app.loadGraphData({path.read_text(encoding='utf-8')})")
+    prompt = page.evaluate("app.graphToPrompt().then(({output}) => output)")
+    saved = json.loads((path.parent / "api" / path.name).read_text(encoding="utf-8"))
+    assert prompt.keys() == saved.keys()
+    for key, node in saved.items():
+        assert prompt[key]["class_type"] == node["class_type"]
+        now = prompt[key]["inputs"]
+        assert {name: now.get(name) for name in node["inputs"]} == node["inputs"], key
+
+
 def widget(node: int, name: str) -> str:
     return f"app.rootGraph.getNodeById({node}).widgets.find(({{name}}) => name === '{name}')"
 

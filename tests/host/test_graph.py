@@ -15,6 +15,7 @@ from .server import PACK, RequestRefused
 from .tiny_version import tiny_version
 
 WORKFLOWS = sorted((PACK / "workflows" / "api").glob("*.json"))
+SAVED = sorted((PACK / "tests" / "data" / "saved" / "api").glob("*.json"))
 
 
 def shipped(number: int) -> dict:
@@ -70,6 +71,12 @@ def test_meter_of_the_sampler_ends_at_its_total(finished):
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
 def test_shipped_workflow_runs(server, path):
+    run = server.run(tiny_version(json.loads(path.read_text(encoding="utf-8"))))
+    assert run.outcome == "success", run.error
+
+
+@pytest.mark.parametrize("path", SAVED, ids=lambda path: path.stem)
+def test_a_workflow_that_an_older_version_saved_runs(server, path):
     run = server.run(tiny_version(json.loads(path.read_text(encoding="utf-8"))))
     assert run.outcome == "success", run.error
 
