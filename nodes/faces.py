@@ -41,15 +41,9 @@ class LipForcingFaceTrack(io.ComfyNode):
                 ),
                 inputs.length(),
                 inputs.fill(),
-                io.Float.Input(
+                inputs.part(
                     "first_seconds",
-                    default=0.0,
-                    min=0.0,
-                    max=36000.0,
-                    step=0.04,
-                    optional=True,
-                    advanced=True,
-                    tooltip="Only the beginning of the result, to try things out: 0 to 36000 seconds; 0 is everything.",
+                    "Only the beginning of the result, to try things out: 0 to 36000 seconds; 0 is everything.",
                 ),
                 *inputs.known_faces(),
                 inputs.speakers("the same as at Lip Forcing Audio Encode; their mouths are made anew as well"),

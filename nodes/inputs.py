@@ -110,6 +110,12 @@ def weight_dtype() -> io.Combo.Input:
     )
 
 
+def part(name: str, tooltip: str) -> io.Float.Input:
+    """Where a part of a clip begins, or how long it is, in seconds; 0 leaves it whole."""
+    limits = {"default": 0.0, "min": 0.0, "max": 36000.0, "step": 0.04}
+    return io.Float.Input(name, **limits, optional=True, advanced=True, tooltip=tooltip)
+
+
 def seed() -> io.Int.Input:
     """Of the noise."""
     return io.Int.Input(

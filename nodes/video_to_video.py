@@ -85,25 +85,12 @@ class LipForcingVideoToVideo(io.ComfyNode):
                 inputs.window_seconds(),
                 inputs.pauses(),
                 inputs.lip_strength(),
-                io.Float.Input(
-                    "start_seconds",
-                    default=0.0,
-                    min=0.0,
-                    max=36000.0,
-                    step=0.04,
-                    optional=True,
-                    advanced=True,
-                    tooltip="Begin this far into the video, and as far into the speech, 0 to 36000 seconds.",
+                inputs.part(
+                    "start_seconds", "Begin this far into the video, and as far into the speech, 0 to 36000 seconds."
                 ),
-                io.Float.Input(
+                inputs.part(
                     "limit_seconds",
-                    default=0.0,
-                    min=0.0,
-                    max=36000.0,
-                    step=0.04,
-                    optional=True,
-                    advanced=True,
-                    tooltip="Take only this much of both, to try things out: 0 to 36000 seconds; 0 is everything.",
+                    "Take only this much of both, to try things out: 0 to 36000 seconds; 0 is everything.",
                 ),
                 io.Combo.Input(
                     "video_codec",

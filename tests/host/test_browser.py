@@ -451,6 +451,11 @@ def test_chinese(page, renderer, artifacts):
         assert page.evaluate(f"{widget(NODE, 'length')}.value") == "audio"
         page.wait_for(f"{METER}.innerText.includes('\\u7528\\u65f6')", 120)
         assert re.search("[a-z]{4}", page.evaluate(f"{METER}.innerText")) is None
+        page.evaluate(f"app.loadApiJson({json.dumps(NO_SOUND)}, 'error')")
+        page.wait_for(f"!!{METER}?.offsetParent")
+        page.evaluate("app.queuePrompt(0, 1)")
+        page.wait_for(f"{METER}.innerText.includes('\u97f3\u9891\u8f93\u5165\u4e3a\u7a7a')", 60)
+        page.screenshot(artifacts / f"{renderer}_chinese_error.png")
     finally:
         page.evaluate("app.extensionManager.setting.set('Comfy.Locale', 'en')")
         reload(page)
