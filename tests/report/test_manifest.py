@@ -65,7 +65,7 @@ def test_who_waits_for_hashes_is_told_how_far_they_are_and_can_leave(tmp_path):
 
     def leave(done, total):
         told.append((done, total))
-        if done:
+        if done or len(told) > 50:
             raise KeyboardInterrupt
 
     hashes = Hashes({"student": tmp_path / "large"})
