@@ -7,6 +7,7 @@
 const REASONS = {
   "no face": "没有人脸",
   "turned away": "头部转向侧面",
+  "mouth hidden": "嘴部被遮挡",
   pause: "停顿",
   "face outside the picture": "人脸在画面之外",
 };

@@ -98,7 +98,6 @@ def _unpadded_class() -> type[nn.Module]:
             self.kernel_size = layer.kernel_size
 
         def forward(self, x: Tensor) -> Tensor:
-            check_cancelled()  # on a CPU a picture takes seconds
             return comfy.ops.disable_weight_init.Conv3d.forward(self.layer, x)
 
     return Unpadded

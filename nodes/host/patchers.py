@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ...lipforcing.errors import InputError
 from ..conditioning import AUDIO, CHANNELS, prompt_for
-from . import check_cancelled, still_cancelled
+from . import still_cancelled
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -181,9 +181,6 @@ def _model_classes() -> tuple[type, type]:
             inputs = Inputs.from_channels(x[:, 16:], audio, prompt_for(self.config, context))
             return super().forward(x[:, :16], sigma, self.prepare(inputs), self._geometry_of(x))
 
-        def _run(self, blocks: Iterable[nn.Module], *args) -> Tensor:
-            return super()._run(_cancellable(blocks), *args)
-
         # Tables in float64 on the CPU, the same in every step: not worth compiling.
         @torch.compiler.disable
         def _geometry_of(self, x: Tensor) -> Geometry:
@@ -233,16 +230,6 @@ def _model_classes() -> tuple[type, type]:
         latent_format = comfy.latent_formats.Wan21
 
     return HostConfig, HostModel
-
-
-def _cancellable(blocks: Iterable[nn.Module]) -> Iterator[nn.Module]:
-    """The blocks of a transformer, each a cancel point where it is not compiled together with the others."""
-    import torch
-
-    for block in blocks:
-        if not torch.compiler.is_compiling():
-            check_cancelled()
-        yield block
 
 
 class RunningStudent:
@@ -308,7 +295,7 @@ class RunningStudent:
     def _step(self, x: Tensor, level: float, step: Callable[[nn.Module, Tensor, Tensor], Tensor]) -> Tensor:
         """Run `step(network, x, sigma)`, which gives a velocity, as the host runs its models: x0 in float32.
 
-        Every block of it is a cancel point.
+        Every layer of it is a cancel point of the host's.
         """
         import torch
 

@@ -88,8 +88,8 @@ def check_memory_of_a_run_counts_its_caches(folder: Path) -> None:
     assert 3.7e9 < caches < 3.9e9, caches
 
 
-def check_cancelling_ends_a_step_between_its_blocks(folder: Path) -> None:
-    """A step of the released student takes up to a second; blocks that are compiled on their own are asked as well."""
+def check_cancelling_ends_a_step_half_way_and_other_threads_hear_of_it(folder: Path) -> None:
+    """The host's own layers ask, and withdraw the request; a step of the released student takes up to a second."""
     import comfy.model_management as management
     import torch
 

@@ -351,11 +351,13 @@ def test_cancelling_stops_within_a_moment(server, node):
         if moved and not asked:
             server.request("/interrupt", {})
             asked.append(time.monotonic())
+        if message["type"] == "execution_interrupted":  # then the host tidies up, which may take a second
+            asked.append(time.monotonic())
 
     run = server.run(prompt, interrupt_at_second_step)
-    waited = time.monotonic() - asked[0]
+    waited = asked[1] - asked[0]
     assert run.outcome == "interrupted" and run.of("execution_interrupted")[0]["node_id"] == node
-    assert waited < 2, "it takes 0.1 to 0.6 s; chunks under way would be 1 to 5"
+    assert waited < 2, "it takes 0.02 to 0.6 s; chunks under way would be 1 to 5"
     print(f"{prompt[node]['class_type']} stopped after {waited:.2f} s")
 
 

@@ -16,7 +16,7 @@ from .stand_in import LOADED_AS, PACK, load_pack
 
 SOURCE = (PACK / "js" / "sentences.js").read_text(encoding="utf-8")
 PATTERNS = [re.compile(pattern, re.DOTALL) for pattern in re.findall(r"^  \[/(\^.+?\$)/s?, ", SOURCE, re.MULTILINE)]
-REASONS = ("no face", "turned away", "pause", "face outside the picture")
+REASONS = ("no face", "turned away", "mouth hidden", "pause", "face outside the picture")
 
 
 def pack(name: str):
@@ -36,7 +36,7 @@ def known(text: str) -> bool:
 @pytest.mark.parametrize("passed", [0, 1, 7])
 def test_what_a_run_reports(damaged, passed):
     plan = DurationPolicy().plan(2.0, Fraction(25), 3.0, 75)
-    ranges = tuple(Passed(n, n + 0.5, 12, REASONS[n % 4]) for n in range(passed))
+    ranges = tuple(Passed(n, n + 0.5, 12, REASONS[n % 5]) for n in range(passed))
     notes = ("3 samples of a. wav became silence, being no numbers.",)
     done = SyncResult(Path("o.mp4"), plan, 50, ranges, 2.0, 0, damaged, notes, 4.0, 0.5, {})
     assert known(done.description), done.description
@@ -45,6 +45,8 @@ def test_what_a_run_reports(damaged, passed):
 def test_reasons_are_those_of_the_engine():
     said = re.search(r"const REASONS = \{(.+?)\}", SOURCE, re.DOTALL)[1]
     assert re.findall(r'^  "?([a-z ]+?)"?: ', said, re.MULTILINE) == [*REASONS]
+    follower = (PACK / "lipforcing" / "faces" / "follow.py").read_text(encoding="utf-8")
+    assert {*re.findall(r'return "([a-z ]+)"', follower)} <= {*REASONS}
 
 
 def test_the_errors_met_most_often():
