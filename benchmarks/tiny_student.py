@@ -13,14 +13,16 @@ from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
 import torch
+from torch import Tensor
 from tqdm import tqdm
 
 from lipforcing.drawn.faces import Identity, render, sample_head
-from lipforcing.drawn.speech import passage, viseme_track
+from lipforcing.drawn.speech import Utterance, passage, viseme_track
 from lipforcing.evaluation import Evaluation, Options, compare, evaluate, summarise
 from lipforcing.evaluation.report import HEADER, PAIRED_HEADER, paired_table, table
 from lipforcing.faces.follow import FixedFollower
@@ -35,10 +37,39 @@ from lipforcing.tiny.meter import correlation
 from .common import table as markdown
 
 PEOPLE, SPEECH = 66_000_000, 78_000_000  # seeds; the recipes use people and speech below 50_000_000
+CLIPS = 52
 FRAMES = 81  # as the published test sets
 SIZE = (256, 192)  # height, width
 FOLDERS = ("source", "reference", "results")
 PHONEMES = "phonemes"
+
+
+@dataclass(frozen=True, eq=False)
+class Clip:
+    """What is drawn and said in a clip.
+
+    Attributes:
+        said: the clip's own utterance.
+        mouths: mouth tracks [81, 5] of ``source``, which says the utterance of the clip before, and of ``reference``.
+        who, pose: the person, and its head track [81, 8].
+    """
+
+    said: Utterance
+    mouths: dict[str, Tensor]
+    who: Identity
+    pose: Tensor
+
+    def pictures(self, version: str) -> Tensor:
+        """uint8 [81, 256, 192, 3] of ``source`` or ``reference``."""
+        return render(self.who, self.mouths[version], self.pose, SIZE)
+
+
+def clip(i: int) -> Clip:
+    """Clip ``i``; the clips 0 to 51 are frozen (see ``instruments``)."""
+    other, own = (passage(SPEECH + number, FRAMES / FPS) for number in (i - 1, i))
+    tracks = (viseme_track(said.phonemes, FRAMES, waveform=said.waveform) for said in (other, own))
+    mouths = dict(zip(("source", "reference"), tracks))
+    return Clip(own, mouths, Identity.sample(PEOPLE + i), sample_head(PEOPLE + i, FRAMES))
 
 
 def draw_clip(out: Path, i: int) -> None:
@@ -46,15 +77,12 @@ def draw_clip(out: Path, i: int) -> None:
     name = f"clip_{i:03d}.mkv"
     if all((out / folder / name).exists() for folder in ("source", "reference")):
         return
-    said = [passage(SPEECH + number, FRAMES / FPS) for number in (i - 1, i)]
-    other, own = (viseme_track(one.phonemes, FRAMES, waveform=one.waveform) for one in said)
-    waveform = said[1].waveform
-    (out / PHONEMES / name).with_suffix(".json").write_text(json.dumps(said[1].phonemes))
-    who, pose = Identity.sample(PEOPLE + i), sample_head(PEOPLE + i, FRAMES)
-    for folder, mouth in (("source", other), ("reference", own)):
-        options = {"audio": Audio(waveform[None], SAMPLE_RATE), "lossless": True}
+    drawn = clip(i)
+    (out / PHONEMES / name).with_suffix(".json").write_text(json.dumps(drawn.said.phonemes))
+    for folder in drawn.mouths:
+        options = {"audio": Audio(drawn.said.waveform[None], SAMPLE_RATE), "lossless": True}
         with VideoWriter(out / folder / name, SIZE[1], SIZE[0], Fraction(FPS), **options) as writer:
-            for n, picture in enumerate(render(who, mouth, pose, SIZE)):
+            for n, picture in enumerate(drawn.pictures(folder)):
                 writer.write(picture, n / FPS)
 
 
@@ -72,7 +100,7 @@ def dub(out: Path, i: int, student: Family) -> None:
 
 
 @torch.inference_mode()
-def opening(path: Path) -> torch.Tensor:
+def opening(path: Path) -> Tensor:
     """Mouth opening [T] of a clip as the meter reads it off the picture."""
     return family.load("meter")(read_crops(str(path)).permute(0, 3, 1, 2).float() / 127.5 - 1)[:, 0]
 
@@ -87,7 +115,7 @@ def main() -> None:
     """Entry point."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=Path("evaluation"))
-    parser.add_argument("--clips", type=int, default=52)
+    parser.add_argument("--clips", type=int, default=CLIPS)
     parser.add_argument("--device", default="cpu")
     arguments = parser.parse_args()
     out, clips = arguments.out, range(arguments.clips)
