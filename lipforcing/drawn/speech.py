@@ -1,4 +1,4 @@
-"""Speech with known mouth shapes, from espeak-ng: ``speak``, ``passage``, ``utterance``.
+"""Speech with known mouth shapes, from espeak-ng: ``speak``, ``passage``, ``utterance``, and varied ones for training.
 
 espeak-ng (the system's shared library) is needed only to make training data and the bundled samples, never to run a
 model. Each call runs it in a process of its own, which makes it repeatable (see ``espeak_worker``).
@@ -10,7 +10,8 @@ import ctypes
 import json
 import subprocess
 import sys
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -20,6 +21,8 @@ from ..audio.resample import resample
 from ..errors import InputError
 from ..timeline import FPS, SAMPLE_RATE
 from . import espeak_worker
+from .company import with_company
+from .languages import ENGLISH, LANGUAGES
 from .sentences import random_sentence
 from .visemes import STOPS, Phoneme, is_pause, viseme_track
 
@@ -32,6 +35,8 @@ __all__ = [
     "random_sentence",
     "speak",
     "utterance",
+    "varied_passage",
+    "varied_utterance",
     "viseme_track",
 ]
 
@@ -40,6 +45,8 @@ VOICES = tuple(
     for accent in ("en-us", "en", "en-gb-scotland")
     for variant in ("m1", "m2", "m3", "m4", "m5", "m6", "m7", "f1", "f2", "f3", "f4")
 )
+
+SENTENCES = 2**31  # seeds of sentences: passages draw them below, varied passages from there on
 
 
 @dataclass(frozen=True)
@@ -64,7 +71,8 @@ class _Speaker:
         self.process.stdout.close()
         self.process.wait()
 
-    def say(self, text: str, voice: str, rate: int, pitch: int) -> Utterance:
+    def say(self, text: str, voice: str, rate: int, pitch: int, named: Callable[[str], str] | None = None) -> Utterance:
+        """What :func:`speak` returns; ``named`` gives phonemes other names."""
         request = {"text": text, "voice": voice, "rate": rate, "pitch": pitch}
         self.process.stdin.write(json.dumps(request).encode() + b"\n")
         self.process.stdin.flush()
@@ -75,6 +83,8 @@ class _Speaker:
         hertz, events = answer["rate"], answer["events"]
         bounds = [position / hertz for _, position in events[1:]] + [len(samples) / hertz]
         phonemes = [(name, at / hertz, end) for (name, at), end in zip(events, bounds) if end > at / hertz]
+        if named is not None:
+            phonemes = [(named(name), start, end) for name, start, end in phonemes]
         phonemes = _with_closures(phonemes, samples, hertz)
         return Utterance(resample(torch.from_numpy(samples)[None], hertz, SAMPLE_RATE)[0], tuple(phonemes))
 
@@ -128,24 +138,61 @@ def _with_closures(phonemes: list[Phoneme], samples: np.ndarray, rate: int) -> l
 
 
 def passage(seed: int, seconds: float) -> Utterance:
-    """Random sentences with short pauses, filling ``seconds`` exactly; phonemes may go on beyond the end.
+    """Random English sentences with short pauses, filling ``seconds`` exactly; phonemes may go on beyond the end.
 
     One voice, pace and pitch per seed.
     """
     rng = np.random.default_rng((seed, 3))
     voice, rate, pitch = VOICES[int(rng.integers(len(VOICES)))], int(rng.integers(130, 201)), int(rng.integers(25, 76))
-    total, cursor = round(seconds * SAMPLE_RATE), float(rng.uniform(0.08, 0.45))
+
+    def sentence(speaker: _Speaker) -> Utterance:
+        return speaker.say(random_sentence(int(rng.integers(SENTENCES))), voice, rate, pitch)
+
+    said = _fill(seconds, float(rng.uniform(0.08, 0.45)), sentence, lambda: float(rng.uniform(0.12, 0.55)))
+    return _at_level(said, float(rng.uniform(0.35, 0.9)))
+
+
+def varied_passage(seed: int, seconds: float) -> Utterance:
+    """Random sentences of one of ``LANGUAGES``, two in five times of English, with pauses of 0.1 to 3 seconds.
+
+    One voice, pace and pitch per seed; see :func:`passage`. Phonemes have the names of English ones.
+    """
+    rng = np.random.default_rng((seed, 7))
+    language = ENGLISH if rng.random() < 0.4 else LANGUAGES[int(rng.integers(1, len(LANGUAGES)))]
+    voice = language.voices[int(rng.integers(len(language.voices)))]
+    rate, pitch = int(rng.integers(110, 231)), int(rng.integers(10, 91))
+
+    def sentence(speaker: _Speaker) -> Utterance:
+        number = SENTENCES + int(rng.integers(SENTENCES))
+        return speaker.say(language.sentence(number), voice, rate, pitch, language.as_english)
+
+    def pause() -> float:
+        return float(rng.uniform(0.6, 3.0) if rng.random() < 0.2 else rng.uniform(0.1, 0.6))
+
+    said = _fill(seconds, float(rng.uniform(0.0, 0.6)), sentence, pause)
+    return _at_level(said, float(rng.uniform(0.25, 0.95)))
+
+
+def _fill(
+    seconds: float, first: float, sentence: Callable[[_Speaker], Utterance], pause: Callable[[], float]
+) -> Utterance:
+    """Sentences from ``first`` on with pauses between them, cut off after ``seconds``."""
+    total, cursor = round(seconds * SAMPLE_RATE), first
     waveform, phonemes = torch.zeros(total), []
     with _Speaker() as speaker:
         while cursor < seconds:
-            said = speaker.say(random_sentence(int(rng.integers(2**31))), voice, rate, pitch)
-            first = round(cursor * SAMPLE_RATE)
-            part = said.waveform[: total - first]
-            waveform[first : first + len(part)] = part
+            said = sentence(speaker)
+            begin = round(cursor * SAMPLE_RATE)
+            part = said.waveform[: total - begin]
+            waveform[begin : begin + len(part)] = part
             phonemes += [(name, start + cursor, end + cursor) for name, start, end in said.phonemes]
-            cursor += len(said.waveform) / SAMPLE_RATE + float(rng.uniform(0.12, 0.55))
-    waveform *= float(rng.uniform(0.35, 0.9)) / float(waveform.abs().amax().clamp_min(1e-3))
+            cursor += len(said.waveform) / SAMPLE_RATE + pause()
     return Utterance(waveform, tuple(phonemes))
+
+
+def _at_level(said: Utterance, peak: float) -> Utterance:
+    """The same, as loud as ``peak`` at its loudest."""
+    return replace(said, waveform=said.waveform * (peak / float(said.waveform.abs().amax().clamp_min(1e-3))))
 
 
 def utterance(seed: int, seconds: float) -> tuple[Tensor, Tensor]:
@@ -156,3 +203,13 @@ def utterance(seed: int, seconds: float) -> tuple[Tensor, Tensor]:
     """
     said = passage(seed, seconds)
     return said.waveform, viseme_track(said.phonemes, round(seconds * FPS), waveform=said.waveform)
+
+
+def varied_utterance(seed: int, seconds: float) -> tuple[Tensor, Tensor]:
+    """As :func:`utterance`, of a :func:`varied_passage`, in a third of the cases with noise or music beside it.
+
+    The mouth follows the speech alone.
+    """
+    said = varied_passage(seed, seconds)
+    mouth = viseme_track(said.phonemes, round(seconds * FPS), waveform=said.waveform)
+    return with_company(said.waveform, seed), mouth

@@ -48,17 +48,26 @@ _SHAPES: dict[str, Shape] = {
     "o": (0.56, 0.16, 0.76, 0.06, 0.00),
     "U": (0.32, 0.18, 0.72, 0.08, 0.00),
     "u": (0.22, 0.06, 0.96, 0.00, 0.00),
+    # of other languages (see ``languages``)
+    "bb": (0.08, 0.42, 0.05, 0.00, 0.00),
+    "rr": (0.28, 0.46, 0.00, 0.30, 0.40),
+    "y": (0.20, 0.12, 0.88, 0.10, 0.20),
+    "Y": (0.44, 0.20, 0.68, 0.12, 0.15),
 }
 _ALIKE = {
     "m": "p", "b": "p", "v": "f", "D": "T", "z": "s", "Z": "S", "tS": "S", "dZ": "S", "d": "t", "n": "t", "L": "l",
     "g": "k", "N": "k", "x": "k", "?": "h", ";": "j", "Q": "A", "0": "A", "a#": "V", "@L": "l", "@5": "U", "R": "r",
+    "ts": "s", "dz": "s",
 }  # fmt: skip
 _GLIDES = {
     "aI": "aI", "aU": "aU", "eI": "eI", "oU": "oU", "OI": "OI", "i@": "i@", "e@": "E@", "U@": "U@", "A@": "Ar",
     "O@": "Or", "o@": "Or", "aI@": "aI@", "aU@": "aU@", "IR": "ir", "VR": "Vr",
+    "VU": "VU", "yU": "yU", "oI": "oI", "uI": "uI", "EI": "EI", "EU": "EU", "eU": "eU", "iU": "iU",
+    "ja": "ja", "ju": "ju", "ia": "ia", "iaU": "iaU", "iE": "iE", "io": "io", "ioU": "ioU", "ua": "ua", "uaI": "uaI",
+    "u@": "u@", "ueI": "ueI", "uo": "uo", "yE": "yE", "y@": "y@", "yi": "yi",
 }  # fmt: skip
 _BILABIAL = ("p", "b", "m")
-STOPS = ("p", "b", "t", "d", "k", "g", "tS", "dZ", "t#", "t2", "?")
+STOPS = ("p", "b", "t", "d", "k", "g", "tS", "dZ", "t#", "t2", "?", "ts", "dz")
 
 
 def shapes_of(symbol: str) -> list[Shape]:

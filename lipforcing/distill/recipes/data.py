@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from ... import drawn
 from ...drawn.faces import MOUTH, Identity, render, sample_head
-from ...drawn.speech import utterance
+from ...drawn.speech import utterance, varied_utterance
 from ...timeline import FPS
 from ..cache import code_hash, made
 
@@ -62,11 +62,17 @@ def random_faces(seed: int, count: int, frames: int, root: Path) -> tuple[Tensor
 
 @dataclass(frozen=True)
 class Spoken:
-    """Which talking clips: a seed's first ``count``, of ``frames`` frames each."""
+    """Which talking clips: a seed's first ``count``, of ``frames`` frames each.
+
+    Attributes:
+        seed, count, frames: which.
+        varied: of many languages, with long pauses and with noise or music, instead of English alone.
+    """
 
     seed: int = 21
     count: int = 360
     frames: int = 105
+    varied: bool = False
 
     def what(self) -> dict:
         """All that they are made of."""
@@ -74,6 +80,7 @@ class Spoken:
 
 
 SPOKEN = Spoken()
+VARIED = Spoken(seed=23, count=480, varied=True)
 
 
 @dataclass(frozen=True)
@@ -100,7 +107,8 @@ def speech_clips(spoken: Spoken, root: Path) -> SpeechClips:
 
     def make(folder: Path) -> None:
         numbers = [spoken.seed * PER_SEED + i for i in range(spoken.count)]
-        said = [utterance(number, spoken.frames / FPS) for number in tqdm(numbers, desc="speech")]
+        say = varied_utterance if spoken.varied else utterance
+        said = [say(number, spoken.frames / FPS) for number in tqdm(numbers, desc="speech")]
         waveforms, mouths = (torch.stack(parts) for parts in zip(*said))
         save_file({"waveform": waveforms, "mouth": mouths}, folder / "speech.safetensors")
         shape = (2, spoken.count, spoken.frames, *SIZE, 3)

@@ -26,7 +26,7 @@ from ..forcing import diffusion_forcing, self_forcing
 from ..parallel import Network
 from ..recipe import Recipe
 from ..trainer import Batch
-from .data import SPOKEN, Spoken
+from .data import SPOKEN, VARIED, Spoken
 from .latents import CHUNKS, LatentClips, latent_clips, latent_origin
 from .workshop import Workshop, seeded
 
@@ -60,7 +60,7 @@ class StudentRecipe(Recipe):
     spoken: Spoken = SPOKEN
 
 
-TEACHER = TeacherRecipe("teacher", iterations=900, learning_rate=4e-3, seed=31, batch=8)
+TEACHER = TeacherRecipe("teacher", iterations=900, learning_rate=4e-3, seed=31, batch=8, audio_drop=0.1, spoken=VARIED)
 STUDENT = StudentRecipe("student", iterations=900, learning_rate=3e-3, seed=32, batch=8)
 
 
