@@ -12,13 +12,13 @@ from ..audio.wav2vec2 import POSITION_CONV, Wav2Vec2, Wav2Vec2Config, encoder_st
 from ..codecs.taehv import TAEHV
 from ..codecs.taehv import taew2_1 as taehv_published
 from ..codecs.taehv import tiny as taehv_tiny
-from ..codecs.tiny import TinyCodec, TinyCodecConfig
+from ..codecs.tiny import TinyCodec
 from ..codecs.wan_vae import WanVAE, WanVAEConfig
 from ..errors import InputError
 from ..models.config import WanConfig
 from ..models.syncnet import SyncNet, SyncNetConfig
 from ..models.transformer import WanTransformer
-from .configs import OwnMetadata, wan_config, wav2vec2_config
+from .configs import OwnMetadata, tiny_codec_config, wan_config, wav2vec2_config
 from .detect import INPUT_CHANNELS, Kind
 from .layouts import WAV2VEC2
 from .sources import InMemory, Renamed, TensorSource
@@ -45,7 +45,7 @@ def config_for(kind: Kind, source: TensorSource, own: OwnMetadata | None = None)
     if kind is Kind.TAEHV:
         return _best_fit(kind, (taehv_published(), taehv_tiny()), source)
     if kind is Kind.TINY_CODEC:
-        return TinyCodecConfig()
+        return tiny_codec_config(source)
     if kind is Kind.SYNCNET:
         return _best_fit(kind, (SyncNetConfig.v2(), SyncNetConfig.tiny(), SyncNetConfig.tiny_logmel()), source)
     if kind is Kind.TEXT_ENCODER:

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field, is_dataclass, replace
 from typing import Any
 
 from ..audio.wav2vec2 import Wav2Vec2Config
+from ..codecs.tiny import TinyCodecConfig
 from ..errors import InputError
 from ..models.config import PATCH, WanConfig
 from ..sampling.schedules import check_schedule
@@ -20,6 +21,7 @@ from .sources import TensorSource
 METADATA_KEY = "lipforcing"
 OFFICIAL_HEAD_DIM = 128
 BLOCK = re.compile(r"^blocks\.(\d{1,6})\.")
+CODEC_BLOCK = re.compile(r"^decoder\.blocks\.(\d{1,6})\.")
 WAV2VEC2_LAYER = re.compile(r"^wav2vec2\.encoder\.layers\.(\d{1,6})\.")
 HIDDEN = ("num_heads", "text_len", "eps")  # fields of WanConfig that no shape shows
 
@@ -113,6 +115,22 @@ def wan_config(source: TensorSource, own: OwnMetadata) -> WanConfig | None:
         **({"audio_hidden": audio[0], "audio_dim": audio[1] // TEMPORAL_FACTOR} if audio else {}),
     )
     return _with_own(config, own, source.label)
+
+
+def tiny_codec_config(source: TensorSource) -> TinyCodecConfig:
+    """Sizes of a tiny codec; the default ones where the tensors that tell them are missing."""
+
+    def outputs(name: str, default: int) -> int:
+        return source.spec(name).shape[0] if name in source else default
+
+    usual = TinyCodecConfig()
+    return TinyCodecConfig(
+        latent_channels=outputs("encoder.linear.weight", usual.latent_channels),
+        width=outputs("encoder.enter.weight", usual.width),
+        blocks=_count(CODEC_BLOCK, source) or usual.blocks,
+        smooth_width=outputs("smooth.0.weight", usual.smooth_width),
+        fine=outputs("fine.mix_quarter.weight", 0),
+    )
 
 
 def _with_own(config: WanConfig, own: OwnMetadata, label: str) -> WanConfig:

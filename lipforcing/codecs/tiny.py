@@ -2,6 +2,7 @@
 
 Blocks of 4 frames x 8 x 8 pixels become 16 numbers by a linear map, which training starts from the principal
 components of such blocks; convolutions over neighbouring blocks and the previous block in time refine both directions.
+The decoder may draw details at a quarter and at half of the resolution as well.
 """
 
 from __future__ import annotations
@@ -29,12 +30,14 @@ class TinyCodecConfig:
         width: channels of the refining convolutions.
         blocks: memory blocks in each direction.
         smooth_width: channels of the last convolutions, over pixels, which hide the seams between blocks.
+        fine: channels of the decoder at a quarter of the resolution, half of them at half of it; 0 is no such stage.
     """
 
     latent_channels: int = LATENT_CHANNELS
     width: int = 128
     blocks: int = 3
     smooth_width: int = 16
+    fine: int = 0
 
 
 def to_blocks(frames: Tensor) -> Tensor:
@@ -72,8 +75,11 @@ class Direction(nn.Module):
         self.blocks = nn.ModuleList(MemoryBlock(config.width, operations, **factory) for _ in range(config.blocks))
         self.leave = operations.Conv2d(config.width, outputs, 1, **factory)
 
-    def forward(self, x: Tensor, memory: list[Tensor | None]) -> Tensor:
-        """Run time steps [B, t, C, h, w]; ``memory`` holds the last input of every block and is brought up to date."""
+    def forward(self, x: Tensor, memory: list[Tensor | None]) -> tuple[Tensor, Tensor]:
+        """Run time steps [B, t, C, h, w]; ``memory`` holds the last input of every block and is brought up to date.
+
+        Returns the outputs [B, t, outputs, h, w] and the features they come from [B * t, width, h, w].
+        """
         batch = x.shape[0]
         x = x.flatten(0, 1)
         features = self.enter(x)
@@ -82,7 +88,32 @@ class Direction(nn.Module):
             before = torch.zeros_like(steps[:, :1]) if memory[i] is None else memory[i]
             memory[i] = steps[:, -1:].clone()  # a slice would keep all of this call's features alive
             features = block(features, torch.cat((before, steps[:, :-1]), dim=1).flatten(0, 1))
-        return (self.linear(x) + self.leave(F.silu(features))).unflatten(0, (batch, -1))
+        features = F.silu(features)
+        return (self.linear(x) + self.leave(features)).unflatten(0, (batch, -1)), features
+
+
+class Fine(nn.Module):
+    """Details that no block of 8 x 8 pixels can draw alone: from features of blocks to what is added to their pixels.
+
+    Each frame is drawn on its own, at a quarter of the resolution, then at half of it.
+    """
+
+    def __init__(self, width: int, fine: int, operations, **factory) -> None:
+        super().__init__()
+        half = fine // 2
+        self.to_quarter = operations.Conv2d(width, TEMPORAL_FACTOR * fine * 4, 1, **factory)
+        self.mix_quarter = operations.Conv2d(fine, fine, 3, padding=1, **factory)
+        self.to_half = operations.Conv2d(fine, half * 4, 1, **factory)
+        self.mix_half = operations.Conv2d(half, half, 3, padding=1, **factory)
+        self.leave = operations.Conv2d(half, 3 * 4, 3, padding=1, **factory)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """[N, width, h, w] to [N, 3, 4, 8h, 8w]."""
+        x = rearrange(self.to_quarter(features), "n (f c) h w -> (n f) c h w", f=TEMPORAL_FACTOR)
+        x = F.pixel_shuffle(x, 2)
+        x = F.pixel_shuffle(self.to_half(x + self.mix_quarter(F.silu(x))), 2)
+        x = F.pixel_shuffle(self.leave(F.silu(x + self.mix_half(F.silu(x)))), 2)
+        return rearrange(x, "(n f) c h w -> n c f h w", f=TEMPORAL_FACTOR)
 
 
 class TinyCodec(nn.Module):
@@ -104,6 +135,8 @@ class TinyCodec(nn.Module):
         self.latent_channels = self.config.latent_channels
         self.encoder = Direction(BLOCK_VALUES, self.latent_channels, self.config, operations, **factory)
         self.decoder = Direction(self.latent_channels, BLOCK_VALUES, self.config, operations, **factory)
+        width, fine = self.config.width, self.config.fine
+        self.fine = Fine(width, fine, operations, **factory) if fine else None
         self.smooth = nn.Sequential(
             operations.Conv2d(3, self.config.smooth_width, 3, padding=1, **factory),
             nn.SiLU(),
@@ -117,6 +150,15 @@ class TinyCodec(nn.Module):
     def decode_stream(self, *, clamp: bool = True) -> TinyDecoder:
         """A fresh decoder stream; ``clamp=False`` leaves the frames unlimited."""
         return TinyDecoder(self, clamp)
+
+    def drawn(self, latents: Tensor, memory: list[Tensor | None]) -> Tensor:
+        """Time steps [B, t, C, h, w] to frames [B, 3, 4t, 8h, 8w] that still show the seams between blocks."""
+        blocks, features = self.decoder(latents, memory)
+        frames = from_blocks(blocks)
+        if self.fine is not None:
+            details = self.fine(features).unflatten(0, blocks.shape[:2])
+            frames = frames + details.transpose(1, 2).flatten(2, 3)
+        return frames
 
     def smoothed(self, frames: Tensor) -> Tensor:
         """Frames [B, 3, T, H, W] with the seams between blocks taken out."""
@@ -138,7 +180,7 @@ class TinyEncoder:
         if not self.started:  # the first frame is seen as a block of four equal ones
             frames = torch.cat((frames[:, :, :1].expand(-1, -1, WARM_UP_FRAMES, -1, -1), frames), dim=2)
             self.started = True
-        return self.codec.encoder(to_blocks(frames), self.memory).transpose(1, 2)
+        return self.codec.encoder(to_blocks(frames), self.memory)[0].transpose(1, 2)
 
     def copy(self) -> TinyEncoder:
         """See ``StreamingEncoder``."""
@@ -159,7 +201,7 @@ class TinyDecoder:
     def __call__(self, latents: Tensor) -> Tensor:
         """[B, C, t, h, w] to frames [B, 3, T, 8h, 8w] in [-1, 1]; see ``StreamingDecoder``."""
         check_latents(latents, self.codec.latent_channels)
-        frames = from_blocks(self.codec.decoder(latents.transpose(1, 2), self.memory))
+        frames = self.codec.drawn(latents.transpose(1, 2), self.memory)
         if not self.started:
             frames = frames[:, :, WARM_UP_FRAMES:]
             self.started = True

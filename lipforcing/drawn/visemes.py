@@ -74,12 +74,15 @@ def shapes_of(symbol: str) -> list[Shape]:
     """The mouth shapes that a phoneme passes through; marks like length and variant digits are ignored if unknown."""
     name = symbol
     while name:
-        if name in _GLIDES:
-            return [_SHAPES[part] for part in _GLIDES[name]]
-        if name in _ALIKE or name in _SHAPES:
-            return [_SHAPES[_ALIKE.get(name, name)]]
+        if known(name):
+            return [_SHAPES[part] for part in _GLIDES.get(name, (_ALIKE.get(name, name),))]
         name = name[:-1]
     return [_SHAPES["@"]]
+
+
+def known(symbol: str) -> bool:
+    """Whether there is a shape for just this symbol."""
+    return symbol in _GLIDES or symbol in _ALIKE or symbol in _SHAPES
 
 
 def is_pause(symbol: str) -> bool:

@@ -10,7 +10,7 @@ from torch import nn
 
 from ..audio.logmel import LogMelEncoder
 from ..checkpoints import Kind, load_into, load_module, write_weights
-from ..checkpoints.configs import OwnMetadata, as_table
+from ..checkpoints.configs import OwnMetadata, as_table, tiny_codec_config
 from ..checkpoints.files import open_tensors
 from ..checkpoints.sources import InMemory
 from ..codecs.tiny import TinyCodec
@@ -51,8 +51,9 @@ def weights_path(part: str, folder: Path = WEIGHTS) -> Path:
 
 def load(part: str, device: torch.device | str = "cpu", folder: Path = WEIGHTS) -> nn.Module:
     """A part of the family in float32, in evaluation mode, without gradients."""
-    module = PARTS[part]()
-    load_into(module, open_tensors(weights_path(part, folder)), dtype=torch.float32)
+    source = open_tensors(weights_path(part, folder))
+    module = TinyCodec(tiny_codec_config(source)) if part == "codec" else PARTS[part]()
+    load_into(module, source, dtype=torch.float32)
     return module.to(device).eval().requires_grad_(False)
 
 

@@ -54,7 +54,7 @@ def train_part(
     (module,) = train(task, out, folder, torch.device(device), mesh).values()
     weights = get_model_state_dict(module, options=StateDictOptions(full_state_dict=True, cpu_offload=True))
     if rank() == 0:
-        plain = family.PARTS[name]()
+        plain = task.networks[next(iter(task.networks))].build()
         plain.load_state_dict(weights)
         family.save(name, plain, asdict(recipe), workshop.weights)
     barrier()

@@ -11,9 +11,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ...codecs.base import LATENT_CHANNELS, SPATIAL_FACTOR, decode, encode
-from ...codecs.tiny import TinyCodec, to_blocks
+from ...codecs.tiny import TinyCodec, TinyCodecConfig, to_blocks
 from ...faces.mask import pixel_mask
 from ...timeline import latents_for_frames
+from ...tiny import family
+from ..cache import weights_hash
 from ..parallel import Network
 from ..recipe import Recipe
 from ..trainer import Batch
@@ -32,6 +34,10 @@ class CodecRecipe(Recipe):
             faces.
         mouth_weight: of the mouth's pixels in the loss.
         latent_noise: what the decoder must forgive the diffusion model.
+        edge_weight: of the differences of neighbouring pixels in the loss.
+        blocks, fine: sizes, see ``TinyCodecConfig``.
+        start: ``principal`` components, or the codec that comes with the ``package``, to which new layers
+            add nothing yet.
     """
 
     people: int = 500
@@ -40,6 +46,10 @@ class CodecRecipe(Recipe):
     patch: int = 64
     mouth_weight: float = 3.0
     latent_noise: float = 0.08
+    edge_weight: float = 1.0
+    blocks: int = 3
+    fine: int = 0
+    start: str = "principal"
 
 
 RECIPE = CodecRecipe("codec", iterations=2400, learning_rate=2e-3, seed=11, batch=8, precision="bfloat16")
@@ -48,12 +58,13 @@ RECIPE = CodecRecipe("codec", iterations=2400, learning_rate=2e-3, seed=11, batc
 class CodecTask:
     """Reconstruct patches of drawn faces, some of them with the mouth greyed out."""
 
-    made_of: Mapping = {}
-
     def __init__(self, recipe: CodecRecipe, workshop: Workshop) -> None:
         self.recipe, self.workshop = recipe, workshop
+        self.config = TinyCodecConfig(blocks=recipe.blocks, fine=recipe.fine)
         self.mouth = pixel_mask(*SIZE).float()
-        self.networks = {"codec": Network(TinyCodec, self.first_weights)}
+        self.packaged = family.load("codec") if recipe.start == "package" else None
+        self.made_of = {"codec": weights_hash(self.packaged)} if self.packaged else {}
+        self.networks = {"codec": Network(lambda: TinyCodec(self.config), self.first_weights)}
 
     @cached_property
     def pool(self) -> Tensor:
@@ -63,7 +74,10 @@ class CodecTask:
 
     def first_weights(self) -> Mapping[str, Tensor]:
         with seeded(self.recipe.seed):
-            return initialise(TinyCodec(), pixels(self.pool[:, :4])).state_dict()
+            codec = initialise(TinyCodec(self.config), pixels(self.pool[:, :4]))
+        if self.packaged is not None:
+            codec.load_state_dict(self.packaged.state_dict(), strict=False)
+        return codec.state_dict()
 
     def draw(self, step: int, generator: torch.Generator) -> Batch:
         """Video patches [B, 3, 9, 64, 64], the weights of their pixels [B, 1, 1, 64, 64], and noise for the latents."""
@@ -92,7 +106,7 @@ class CodecTask:
         video = batch["video"]
         latents = encode(models["codec"], video)
         result = decode(models["codec"], latents + batch["noise"], clamp=False).float()
-        picture = reconstruction_loss(result, video, batch["weight"])
+        picture = reconstruction_loss(result, video, batch["weight"], self.recipe.edge_weight)
         moments = moment_loss(latents.float())
         l1 = F.l1_loss(result, video)
         yield "codec", {"loss": picture + 0.02 * moments, "l1": l1, "moments": moments}
@@ -103,11 +117,11 @@ def edges(x: Tensor) -> tuple[Tensor, Tensor]:
     return x.diff(dim=-1), x.diff(dim=-2)
 
 
-def reconstruction_loss(result: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+def reconstruction_loss(result: Tensor, target: Tensor, weight: Tensor, edge_weight: float = 1.0) -> Tensor:
     """Weighted L1 of pixels, plus L1 of edges (which keeps lips and teeth sharp)."""
     loss = ((result - target).abs() * weight).mean()
     for a, b in zip(edges(result), edges(target)):
-        loss = loss + (a - b).abs().mean()
+        loss = loss + edge_weight * (a - b).abs().mean()
     return loss
 
 
@@ -132,7 +146,10 @@ def initialise(codec: TinyCodec, video: Tensor) -> TinyCodec:
     codec.encoder.linear.bias.copy_(-whiten @ mean)
     codec.decoder.linear.weight.copy_(colour[..., None, None])
     codec.decoder.linear.bias.copy_(mean)
-    for last in (codec.encoder.leave, codec.decoder.leave, codec.smooth[-1]):
-        nn.init.zeros_(last.weight)
-        nn.init.zeros_(last.bias)
+    last = [codec.encoder.leave, codec.decoder.leave, codec.smooth[-1]]
+    last += [block.out for part in (codec.encoder, codec.decoder) for block in part.blocks[TinyCodecConfig.blocks :]]
+    last += [codec.fine.leave] if codec.fine is not None else []
+    for layer in last:
+        nn.init.zeros_(layer.weight)
+        nn.init.zeros_(layer.bias)
     return codec
