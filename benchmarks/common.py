@@ -12,6 +12,8 @@ from pathlib import Path
 
 import torch
 
+from lipforcing.evaluation import summarise
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -37,6 +39,12 @@ def measured(module: str, arguments: Sequence[str], threads: int) -> dict:
     command = [sys.executable, "-m", module, *arguments]
     run = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment, cwd=ROOT)
     return json.loads(run.stdout.splitlines()[-1])
+
+
+def interval(values: Sequence[float]) -> str:
+    """Mean and its 95 % interval, three digits each."""
+    found = summarise(values)
+    return f"{found.mean:.3g} ({found.low:.3g} to {found.high:.3g})"
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

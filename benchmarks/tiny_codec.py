@@ -20,12 +20,11 @@ from tqdm import tqdm
 from lipforcing.analysis.clips import drawn_clip
 from lipforcing.analysis.measures import levels, video
 from lipforcing.codecs.base import VideoCodec, decode, encode
-from lipforcing.evaluation import summarise
 from lipforcing.evaluation.sharpness import gradient_energy
 from lipforcing.faces.mask import pixel_mask
 from lipforcing.tiny import family
 
-from .common import table
+from .common import interval, table
 
 GREY = torch.tensor((0.299, 0.587, 0.114))
 NAMES = ("PSNR, mouth, dB", "gradient energy, mouth, share", "PSNR, outside, dB")
@@ -61,9 +60,7 @@ def main() -> None:
         began = time.perf_counter()
         found.append(figures(codec, pictures))
         seconds, frames = seconds + time.perf_counter() - began, frames + len(pictures)
-    print(
-        table(("figure", "mean (95 %)"), [(name, str(summarise(column))) for name, column in zip(NAMES, zip(*found))])
-    )
+    print(table(("figure", "mean (95 %)"), [(name, interval(column)) for name, column in zip(NAMES, zip(*found))]))
     weights = sum(p.numel() for p in codec.parameters())
     print(f"\n{weights / 1e6:.2f} M weights; {1000 * seconds / frames:.1f} ms a frame, both ways, figures included")
 

@@ -23,7 +23,7 @@ from .workshop import Workshop
 
 CHUNKS = 3  # the smallest clip in which every attention geometry occurs
 WINDOW = frames_for_chunks(CHUNKS)
-STRIDE = 17
+STRIDE = 36
 
 
 @dataclass(frozen=True)
