@@ -10,12 +10,7 @@ from lipforcing.drawn.speech import VOICES, available, speak
 from lipforcing.drawn.visemes import is_pause, known, shapes_of, viseme_track
 
 SOUNDS = range(2, 9)  # espeak-ng's types: vowel, liquid, stop, voiced stop, fricative, voiced fricative, nasal
-TABLES = dict(
-    zip(
-        ("es", "fr", "de", "it", "pt", "ru", "pl", "tr", "hi", "zh", "ja"),
-        ["es", "fr", "de", "it", "pt", "ru", "pl", "tr", "hi", "cmn", "ja"],
-    )
-)
+TABLES = {"zh": "cmn"}  # where the table's name is not the language's
 spoken = pytest.mark.skipif(not available(), reason="espeak-ng is not installed")
 OTHERS = LANGUAGES[1:]
 
@@ -42,7 +37,7 @@ def phoneme_tables():
 
 @pytest.mark.parametrize("language", OTHERS, ids=lambda language: language.name)
 def test_every_phoneme_has_a_shape(language):
-    sounds = phoneme_tables()[TABLES[language.name]]
+    sounds = phoneme_tables()[TABLES.get(language.name, language.name)]
     assert len(sounds) > 50 and "p" in sounds
     unknown = [symbol for symbol in sounds if not known(language.as_english(symbol))]
     assert not unknown

@@ -1,9 +1,21 @@
+from itertools import pairwise
+
 import pytest
 import torch
 
 from lipforcing.drawn import speech
-from lipforcing.drawn.speech import VOICES, available, passage, random_sentence, speak, utterance, viseme_track
-from lipforcing.drawn.visemes import STOPS
+from lipforcing.drawn.speech import (
+    VOICES,
+    available,
+    passage,
+    random_sentence,
+    speak,
+    utterance,
+    varied_passage,
+    varied_utterance,
+    viseme_track,
+)
+from lipforcing.drawn.visemes import STOPS, is_pause
 from lipforcing.errors import InputError
 
 VOWELS = frozenset("AaVEeIi@3OoUu0Q")  # first letters
@@ -117,3 +129,27 @@ def test_missing_library_names_the_package(monkeypatch):
     with pytest.raises(InputError, match="espeak-ng"):
         speak("hello")
     assert not available()
+
+
+@spoken
+def test_varied_speech_has_pauses_of_every_length_and_a_mouth_of_its_own():
+    pauses, languages_heard = [], 0
+    for seed in range(40):
+        said = varied_passage(seed, 6.0)
+        assert said.waveform.shape == (96000,) and 0.2 < said.waveform.abs().max() < 1
+        sounds = [(start, end) for name, start, end in said.phonemes if not is_pause(name)]
+        pauses += [start - end for (_, end), (start, _) in pairwise(sounds) if start - end > 0.1]
+        languages_heard += any(name in ("rr", "y", "Y", "ts", "k") for name, _, _ in said.phonemes)
+    assert min(pauses) < 0.2 and max(pauses) > 1.8 and len([p for p in pauses if 0.5 < p < 1.5]) > 3
+    assert languages_heard > 10
+
+
+@spoken
+def test_the_mouth_follows_the_speech_alone():
+    """Whatever is heard beside it."""
+    changed = 0
+    for seed in range(8):
+        said, (waveform, mouth) = varied_passage(seed, 3.0), varied_utterance(seed, 3.0)
+        assert torch.equal(mouth, viseme_track(said.phonemes, 75, waveform=said.waveform))
+        changed += not torch.equal(waveform, said.waveform)
+    assert 0 < changed < 8

@@ -23,7 +23,7 @@ from .workshop import Workshop
 
 CHUNKS = 3  # the smallest clip in which every attention geometry occurs
 WINDOW = frames_for_chunks(CHUNKS)
-STRIDE = 36
+STRIDE = 36  # windows do not overlap: other clips teach more than other cuts of the same, for the same encoding
 
 
 @dataclass(frozen=True)

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 
-from lipforcing.distill.recipes import data
+from benchmarks.tiny_student import CLIPS, FRAMES, PEOPLE, SPEECH
+from lipforcing.distill.recipes import RECIPES, data
 from lipforcing.distill.recipes.data import Spoken, pixels, random_clips, random_faces, random_mouth, speech_clips
+from lipforcing.drawn import languages, speech
+from lipforcing.drawn.sentences import random_sentence
+from lipforcing.timeline import FPS
 
 SIZE = (32, 24)
 
@@ -40,6 +45,41 @@ def test_random_faces_are_made_once(monkeypatch, tmp_path):
     assert torch.equal(pictures, torch.stack([clip[0] for clip in clips])) and torch.equal(mouths[1], clips[1][1])
     monkeypatch.setattr(data, "random_clips", None)
     assert torch.equal(random_faces(4, 2, 3, tmp_path)[0], pictures)
+
+
+@pytest.mark.skipif(not speech.available(), reason="espeak-ng is not installed")
+def test_training_never_meets_the_evaluation(monkeypatch):
+    """No person, no seed of a sentence and no voice of the 52 clips, nor of the utterance before the first."""
+    said = []
+    real = speech._Speaker.say
+
+    def listen(speaker, text, voice, *rest):
+        said[-1][1].add(voice)
+        return real(speaker, text, voice, *rest)
+
+    def note(seed):
+        said[-1][0].add(seed)
+        return random_sentence(seed)
+
+    monkeypatch.setattr(speech._Speaker, "say", listen)
+    monkeypatch.setattr(speech, "random_sentence", note)
+    monkeypatch.setattr(languages, "random_sentence", note)
+    said.append((set(), set()))
+    for number in range(-1, CLIPS):
+        speech.passage(SPEECH + number, FRAMES / FPS)
+    spoken = [recipe.spoken for recipe, _ in RECIPES.values() if getattr(recipe, "spoken", Spoken()).varied]
+    numbers = {one.seed * data.PER_SEED + i for one in spoken for i in range(one.count)}
+    said.append((set(), set()))
+    for number in sorted(numbers)[:40]:
+        speech.varied_passage(number, 4.2)
+    (sentences, voices), (theirs, other_voices) = said
+    assert len(sentences) > CLIPS < len(numbers) and len(theirs) > 15  # of these English ones alone
+    assert max(sentences) < speech.SENTENCES <= min(theirs)
+    assert len(voices) > 20 and not voices & {voice for one in languages.LANGUAGES for voice in one.voices}
+    assert other_voices <= {voice for one in languages.LANGUAGES for voice in one.voices}
+    seeds = [recipe.seed for recipe, _ in RECIPES.values()] + [one.seed for one in (data.SPOKEN, *spoken)]
+    people = {seed * data.PER_SEED for seed in seeds}
+    assert all(abs(PEOPLE - first) > data.PER_SEED for first in people)
 
 
 def test_spoken_clips_show_a_person_twice_and_are_made_once(monkeypatch, tmp_path):

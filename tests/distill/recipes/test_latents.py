@@ -8,12 +8,13 @@ import torch
 from lipforcing.codecs.tiny import TinyCodec, TinyCodecConfig
 from lipforcing.distill.recipes import latents
 from lipforcing.distill.recipes.data import SpeechClips, Spoken
-from lipforcing.distill.recipes.latents import STRIDE, WINDOW, LatentClips, encode_clips, latent_clips
+from lipforcing.distill.recipes.latents import WINDOW, LatentClips, encode_clips, latent_clips
 from lipforcing.distill.recipes.workshop import Workshop
 from lipforcing.models.config import tiny
 from lipforcing.tiny import family
 
 SIZE = (32, 32)
+STRIDE = 17  # windows overlap here, so that one can be compared with another
 FRAMES = WINDOW + STRIDE
 
 
@@ -21,6 +22,7 @@ FRAMES = WINDOW + STRIDE
 def clips(monkeypatch) -> LatentClips:
     """Two windows of one clip whose target differs from its source in the mouth only."""
     monkeypatch.setattr(latents, "SIZE", SIZE)
+    monkeypatch.setattr(latents, "STRIDE", STRIDE)
     torch.manual_seed(0)
     source = torch.randint(0, 255, (1, FRAMES, *SIZE, 3), dtype=torch.uint8)
     target = source.clone()
