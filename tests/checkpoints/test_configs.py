@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from lipforcing.checkpoints.configs import OwnMetadata, own_metadata, wan_config, wav2vec2_config
+from lipforcing.checkpoints.configs import OwnMetadata, own_metadata, tiny_codec_config, wan_config, wav2vec2_config
 from lipforcing.checkpoints.detect import Kind, recognise
 from lipforcing.checkpoints.sources import InMemory
+from lipforcing.codecs.tiny import TinyCodec, TinyCodecConfig
 from lipforcing.errors import InputError
 
 from . import samples
@@ -78,3 +79,15 @@ def test_published_sizes(golden_json):
         # What no shape shows (docs/model.md, Sizes).
         assert (config.eps, config.text_len) == (1e-6, 512)
         assert list(config.audio_blocks) == list(range(2, config.num_layers // 2 + 1))
+
+
+@pytest.mark.parametrize(
+    "config", [TinyCodecConfig(), TinyCodecConfig(8, 12, 2, 4, 6), TinyCodecConfig(width=24, fine=8)]
+)
+def test_sizes_of_a_tiny_codec_show_in_its_tensors(config):
+    assert tiny_codec_config(InMemory(TinyCodec(config, device="meta").state_dict())) == config
+
+
+def test_a_tiny_codec_that_lacks_tensors_has_the_usual_sizes():
+    """What lacks is then named by whoever loads it."""
+    assert tiny_codec_config(InMemory({})) == TinyCodecConfig()

@@ -6,13 +6,13 @@ import pytest
 import torch
 
 from lipforcing.codecs.base import decode, encode
-from lipforcing.codecs.tiny import TinyCodec, TinyCodecConfig, from_blocks, to_blocks
+from lipforcing.codecs.tiny import Fine, TinyCodec, TinyCodecConfig, from_blocks, to_blocks
 
 
-@pytest.fixture(scope="module")
-def codec() -> TinyCodec:
+@pytest.fixture(scope="module", params=[0, 6], ids=["blocks alone", "fine"])
+def codec(request) -> TinyCodec:
     torch.manual_seed(3)
-    return TinyCodec(TinyCodecConfig(width=12, blocks=2, smooth_width=4)).requires_grad_(False)
+    return TinyCodec(TinyCodecConfig(width=12, blocks=2, smooth_width=4, fine=request.param)).requires_grad_(False)
 
 
 @pytest.fixture(scope="module")
@@ -67,3 +67,16 @@ def test_blocks_are_a_rearrangement(video):
 def test_wrong_group_is_refused(codec, video, frames, match):
     with pytest.raises(ValueError, match=match):
         codec.encode_stream()(video[:, :, :frames])
+
+
+def test_fine_details_are_added_to_the_right_pixels():
+    """A feature of one block and its frames: what it adds lies in and around that block's pixels."""
+    torch.manual_seed(5)
+    fine = Fine(3, 4, torch.nn).requires_grad_(False)
+    features = torch.zeros(2, 3, 4, 5)
+    features[1, :, 2, 3] = 5
+    difference = (fine(features) - fine(torch.zeros_like(features))).abs().sum(1)
+    assert difference.shape == (2, 4, 32, 40) and not difference[0].any()
+    rows, columns = (difference[1].sum(0).sum(axis).nonzero().flatten().tolist() for axis in (1, 0))
+    assert all(difference[1, frame].any() for frame in range(4))
+    assert 16 - 8 <= rows[0] <= 16 and 23 <= rows[-1] < 32 and 24 - 8 <= columns[0] <= 24 and 31 <= columns[-1] < 40

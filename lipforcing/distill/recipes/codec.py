@@ -36,6 +36,8 @@ class CodecRecipe(Recipe):
         latent_noise: what the decoder must forgive the diffusion model.
         edge_weight: of the differences of neighbouring pixels in the loss.
         blocks, fine: sizes, see ``TinyCodecConfig``.
+        mouth_share: share of the samples in the lower part of the picture; the others lie anywhere.
+        encoder_learns: else the decoder alone does, and what was trained on the codec's latents stays valid.
         start: ``principal`` components, or the codec that comes with the ``package``, to which new layers
             add nothing yet.
     """
@@ -49,6 +51,8 @@ class CodecRecipe(Recipe):
     edge_weight: float = 1.0
     blocks: int = 3
     fine: int = 0
+    mouth_share: float = 0.0
+    encoder_learns: bool = True
     start: str = "principal"
 
 
@@ -64,7 +68,13 @@ class CodecTask:
         self.mouth = pixel_mask(*SIZE).float()
         self.packaged = family.load("codec") if recipe.start == "package" else None
         self.made_of = {"codec": weights_hash(self.packaged)} if self.packaged else {}
-        self.networks = {"codec": Network(lambda: TinyCodec(self.config), self.first_weights)}
+        self.networks = {"codec": Network(self.build, self.first_weights)}
+
+    def build(self) -> TinyCodec:
+        """The codec, of which the encoder may be fixed."""
+        codec = TinyCodec(self.config)
+        codec.encoder.requires_grad_(self.recipe.encoder_learns)
+        return codec
 
     @cached_property
     def pool(self) -> Tensor:
@@ -90,7 +100,10 @@ class CodecTask:
         videos, weights = [], []
         starts = pick(recipe.people), pick(recipe.frames - recipe.window + 1)
         places = zip(*starts, pick(SIZE[0] - patch + 1), pick(SIZE[1] - patch + 1))
+        anywhere = recipe.batch - round(recipe.mouth_share * recipe.batch)
         for i, (person, start, top, left) in enumerate(places):
+            if i >= anywhere:
+                top = SIZE[0] - patch - top // 3  # the lower part of the picture
             area = slice(top, top + patch), slice(left, left + patch)
             video = pixels(self.pool[person, start : start + recipe.window, area[0], area[1]])
             # the codec also meets clips whose mouth is greyed out

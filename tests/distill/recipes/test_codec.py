@@ -13,6 +13,7 @@ from lipforcing.distill.recipes import codec
 from lipforcing.distill.recipes.codec import edges, initialise, moment_loss, reconstruction_loss
 from lipforcing.distill.recipes.workshop import Workshop
 from lipforcing.distill.trainer import train
+from lipforcing.tiny import family
 
 
 def test_losses_are_zero_for_what_is_right():
@@ -50,3 +51,31 @@ def test_one_sample_in_a_batch_has_its_mouth_greyed_out(tmp_path):
     grey = [not video[:, :, task.mouth.bool()].any() for video in batch["video"]]
     assert grey == [True, False, False] and batch["weight"].unique().tolist() == [1, 3]
     assert batch["noise"].shape == (3, 16, 3, 16, 16)
+
+
+def test_the_decoder_can_learn_alone_from_the_packaged_codec(tmp_path):
+    """Latents stay what they were, so that students of the codec stay valid; new layers add nothing at first."""
+    pytest.importorskip("matplotlib")
+    settings = {"people": 2, "batch": 2, "patch": 32, "iterations": 2, "precision": "float32"}
+    recipe = replace(codec.RECIPE, **settings, encoder_learns=False, start="package", fine=8, blocks=4, mouth_share=0.5)
+    task, packaged = codec.CodecTask(recipe, Workshop(tmp_path)), family.load("codec")
+    before = TinyCodec(task.config)
+    before.load_state_dict(task.first_weights())
+    video = torch.rand(1, 3, 9, 32, 32, generator=torch.Generator().manual_seed(1)) * 2 - 1
+    with torch.no_grad():
+        # an encoder with one block more, which does nothing yet
+        latents = encode(packaged, video)
+        torch.testing.assert_close(encode(before, video), latents)
+        torch.testing.assert_close(decode(before, latents), decode(packaged, latents))
+    after = train(task, tmp_path, tmp_path / "states")["codec"]
+    with torch.no_grad():
+        torch.testing.assert_close(encode(after, video), latents)
+        assert not torch.allclose(decode(after, latents), decode(packaged, latents), atol=1e-4)
+
+
+def test_samples_over_the_mouth_lie_low(tmp_path):
+    """All samples but the first half."""
+    recipe = replace(codec.RECIPE, people=1, batch=40, patch=64, mouth_share=0.5)
+    task = codec.CodecTask(recipe, Workshop(tmp_path))
+    covered = [float((w > 1).float().mean()) for w in task.draw(0, torch.Generator().manual_seed(2))["weight"]]
+    assert min(covered[20:]) > 0.4 > min(covered[:20])
