@@ -3,8 +3,8 @@
     python -m benchmarks.tiny_codec [--weights FOLDER] [--clips 12]
 
 People and speech of the first clips of ``tiny_student``, 45 frames of 128 x 128 each, through the codec and back. Over
-all of a clip's pixels inside the mouth mask: PSNR, and the gradient energy (see ``lipforcing.evaluation.sharpness``) as
-a share of the truth's; PSNR outside. Means over clips with 95 % intervals. Needs espeak-ng.
+all of a clip's pixels inside the mouth mask: PSNR, and the gradient energy as a share of the truth's; PSNR outside
+(``mouth_figures``, as in the trainer's validation). Means over clips with 95 % intervals. Needs espeak-ng.
 """
 
 from __future__ import annotations
@@ -18,33 +18,18 @@ from torch import Tensor
 from tqdm import tqdm
 
 from lipforcing.analysis.clips import drawn_clip
-from lipforcing.analysis.measures import levels, video
+from lipforcing.analysis.measures import video
 from lipforcing.codecs.base import VideoCodec, decode, encode
-from lipforcing.evaluation.sharpness import gradient_energy
-from lipforcing.faces.mask import pixel_mask
+from lipforcing.distill.validation import levels, mouth_figures
 from lipforcing.tiny import family
 
 from .common import interval, table
 
-GREY = torch.tensor((0.299, 0.587, 0.114))
-NAMES = ("PSNR, mouth, dB", "gradient energy, mouth, share", "PSNR, outside, dB")
-
-
-def psnr(result: Tensor, truth: Tensor) -> float:
-    """dB, of 8-bit levels."""
-    return (-10 * torch.log10((result - truth).square().mean() / 255**2)).item()
-
 
 @torch.inference_mode()
-def figures(codec: VideoCodec, pictures: Tensor) -> tuple[float, float, float]:
-    """``NAMES`` of a clip uint8 [T, H, W, 3]."""
-    mask = pixel_mask(*pictures.shape[1:3]).bool()
-    result = levels(decode(codec, encode(codec, video(pictures)))[0].transpose(0, 1)).float()
-    truth = pictures.float()
-    ours, theirs = (
-        sum(gradient_energy(grey)[mask].sum().item() for grey in (shown * GREY).sum(-1)) for shown in (result, truth)
-    )
-    return psnr(result[:, mask], truth[:, mask]), ours / theirs, psnr(result[:, ~mask], truth[:, ~mask])
+def figures(codec: VideoCodec, pictures: Tensor) -> dict[str, float]:
+    """See ``mouth_figures``; of a clip uint8 [T, H, W, 3]."""
+    return mouth_figures(levels(decode(codec, encode(codec, video(pictures)))[0]), pictures)
 
 
 def main() -> None:
@@ -60,7 +45,7 @@ def main() -> None:
         began = time.perf_counter()
         found.append(figures(codec, pictures))
         seconds, frames = seconds + time.perf_counter() - began, frames + len(pictures)
-    print(table(("figure", "mean (95 %)"), [(name, interval(column)) for name, column in zip(NAMES, zip(*found))]))
+    print(table(("figure", "mean (95 %)"), [(name, interval([one[name] for one in found])) for name in found[0]]))
     weights = sum(p.numel() for p in codec.parameters())
     print(f"\n{weights / 1e6:.2f} M weights; {1000 * seconds / frames:.1f} ms a frame, both ways, figures included")
 

@@ -20,6 +20,7 @@ from tqdm import tqdm
 
 from lipforcing.analysis.clips import drawn_clip
 from lipforcing.analysis.measures import Instruments, Measures, levels, video
+from lipforcing.distill.validation import mouth_figures
 from lipforcing.sampling.guidance import Teacher, sample_euler
 from lipforcing.sampling.schedules import teacher_grid
 from lipforcing.syncnet import score
@@ -27,7 +28,6 @@ from lipforcing.tiny import family
 from lipforcing.tiny.meter import correlation
 
 from .common import interval, table
-from .tiny_codec import psnr
 
 NAMES = ("Sync-C", "Sync-C, share", "Sync-D", "opening", "amplitude", "mean opening, share", "PSNR, mouth, dB")
 CODEC = "codec alone"
@@ -48,7 +48,6 @@ class Truth:
         pictures = self.measures.decode(latents)
         opening, shown = self.tools.meter(pictures)[:, 0], levels(pictures)
         sync = score(self.tools.syncnet, shown, self.clip.waveform).padded
-        mask = self.measures.mask
         return (
             sync.confidence,
             sync.confidence / self.confidence,
@@ -56,7 +55,7 @@ class Truth:
             correlation(opening, self.opening),
             (opening.std() / self.opening.std()).item(),
             (opening.mean() / self.opening.mean()).item(),
-            psnr(shown[:, mask].float(), self.clip.target[:, mask].float()),
+            mouth_figures(shown, self.clip.target)["mouth_psnr"],
         )
 
 

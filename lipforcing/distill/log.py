@@ -41,6 +41,10 @@ class Log:
         self.bar = tqdm(total=total, initial=start, desc=name, mininterval=5)
         self.watch = Watch(name)
         self.board = _tensorboard(folder / "tensorboard" / name, start)
+        self.validated = folder / f"{name}_validation.csv"
+        if self.validated.exists():
+            header, *earlier = rows(self.validated)
+            keep(self.validated, [header, *(row for row in earlier if int(row[0]) <= start)] if start else [])
         self.began = time.monotonic()
 
     def step(self, step: int, values: Mapping[str, float]) -> None:
@@ -61,6 +65,15 @@ class Log:
         self.bar.set_postfix({name: f"{value:.4f}" for name, value in values.items()}, refresh=False)
         for sentence in self.watch(step, values):
             tqdm.write(sentence, file=sys.stderr)
+
+    def validation(self, step: int, figures: Mapping[str, float]) -> None:
+        """Log a validation after ``step`` steps, in ``<name>_validation.csv``."""
+        before = rows(self.validated) if self.validated.exists() else [["step", *figures]]
+        keep(self.validated, [*before, [str(step), *(f"{value:.6g}" for value in figures.values())]])
+        for name, value in figures.items():
+            if self.board:
+                self.board.add_scalar(f"validation/{name}", value, step)
+        tqdm.write(f"{self.name} {step}: " + ", ".join(f"{k} {v:.4g}" for k, v in figures.items()), file=sys.stderr)
 
     def close(self) -> None:
         """Put everything on disk."""
@@ -117,6 +130,14 @@ def rows(path: Path) -> list[list[str]]:
     with open(path, newline="") as file:
         header, *found = csv.reader(file)
     return [header, *(row for row in found if len(row) == len(header))]
+
+
+def keep(path: Path, table: list[list[str]]) -> None:
+    """Write a log that consists of ``table``; without any there is none."""
+    path.unlink(missing_ok=True)
+    if table:
+        with open(path, "w", newline="") as file:
+            csv.writer(file).writerows(table)
 
 
 def plot_log(log: Path, path: Path) -> None:

@@ -32,6 +32,7 @@ class Recipe:
         clip_norm: largest norm of the gradient of one network.
         ema_decay: of the average of the weights, which is the result.
         checkpoint_every: steps.
+        validate_every: steps between validations on clips that are never learnt from, and one at the end; 0 is none.
         precision: of activations, ``float32`` or ``bfloat16``; weights and their gradients stay float32.
         checkpointing: compute activations of transformer blocks again in the backward pass.
         compile: compile transformer blocks.
@@ -51,6 +52,7 @@ class Recipe:
     clip_norm: float = 1.0
     ema_decay: float = 0.998
     checkpoint_every: int = 250
+    validate_every: int = 0
     precision: str = "float32"
     checkpointing: bool = False
     compile: bool = False

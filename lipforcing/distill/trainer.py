@@ -56,6 +56,17 @@ class Task(Protocol):
         ...
 
 
+class Validated(Task, Protocol):
+    """A task that can show how far it is."""
+
+    def validate(self, models: Mapping[str, nn.Module], folder: Path) -> Mapping[str, float]:
+        """Figures of the networks on clips that are never learnt from, and sample videos in ``folder``.
+
+        Every rank is asked, in evaluation; the first alone writes. Nothing is drawn from the training's generator.
+        """
+        ...
+
+
 def train(
     task: Task, out: Path, folder: Path, device: torch.device | str = "cpu", mesh: DeviceMesh | None = None
 ) -> dict[str, nn.Module]:
@@ -69,9 +80,12 @@ def train(
         mesh: ranks that share the work; None is one process.
 
     Raises:
-        InputError: the loss is no number any more; the batch cannot be divided among the ranks.
+        InputError: the loss is no number any more; the batch cannot be divided among the ranks; the recipe wants to be
+            validated and the task cannot.
     """
     recipe = task.recipe
+    if recipe.validate_every and not hasattr(task, "validate"):
+        raise InputError(f"{recipe.name} has nothing to be validated on; leave validate_every at 0.")
     parts = recipe.accumulation * ranks()
     if recipe.batch % parts:
         raise InputError(
@@ -87,17 +101,47 @@ def train(
             values = advance(task, state, torch.device(device))
             if log:
                 log.step(state.step - 1, values)
-            if state.step % recipe.checkpoint_every == 0 or state.step == recipe.iterations:
+            last = state.step == recipe.iterations
+            if recipe.validate_every and (state.step % recipe.validate_every == 0 or last):
+                figures = validate(task, state, out)
+                if log:
+                    log.validation(state.step, figures)
+            if state.step % recipe.checkpoint_every == 0 or last:
                 state.save(folder)
     finally:
         if log:
             log.close()
-    for name, model in state.models.items():
-        for parameter, average in zip(trained(model).values(), state.averages[name].values()):
-            local(parameter.data).copy_(local(average))
+    exchange(state)
     if log:
         plot_log(log.path, out / f"{recipe.name}.png")
     return state.models
+
+
+@torch.no_grad()
+def exchange(state: State) -> None:
+    """Let weights and their averages change places."""
+    for name, model in state.models.items():
+        for parameter, average in zip(trained(model).values(), state.averages[name].values()):
+            own, mean = local(parameter.data), local(average)
+            kept = own.clone()
+            own.copy_(mean)
+            mean.copy_(kept)
+
+
+@torch.no_grad()
+def validate(task: Validated, state: State, out: Path) -> Mapping[str, float]:
+    """Figures of the averaged networks; the state is afterwards what it was."""
+    folder = out / f"{task.recipe.name}_samples" / f"step_{state.step:07d}"
+    exchange(state)
+    modes = {name: model.training for name, model in state.models.items()}
+    try:
+        for model in state.models.values():
+            model.eval()
+        return task.validate(state.models, folder)
+    finally:
+        exchange(state)
+        for name, model in state.models.items():
+            model.train(modes[name])
 
 
 def start(task: Task, device: torch.device, mesh: DeviceMesh | None) -> State:

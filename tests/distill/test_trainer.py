@@ -8,7 +8,7 @@ import os
 import signal
 import socket
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -17,6 +17,7 @@ import torch.distributed as dist
 from torch import nn
 from torch.distributed.device_mesh import init_device_mesh
 
+from lipforcing.distill.log import rows
 from lipforcing.distill.parallel import Network
 from lipforcing.distill.recipe import Recipe
 from lipforcing.distill.state import checkpoints
@@ -205,3 +206,44 @@ def test_two_sharded_ranks_equal_one_process(tmp_path):
     torch.testing.assert_close(weights(two), weights(one), atol=1e-5, rtol=0)
     losses = [(tmp_path / name / "flow.csv").read_text().splitlines()[-1].split(",")[2] for name in ("one", "two")]
     assert float(losses[0]) == pytest.approx(float(losses[1]), abs=1e-5)
+
+
+@dataclass
+class Seen(Line):
+    """A line that is validated: by its weights, and by how it is asked."""
+
+    asked: list = field(default_factory=list)
+
+    def validate(self, models, folder):
+        model = models["line"]
+        torch.rand(3)
+        self.asked.append((weights(models), model.training, folder.name))
+        return {"first": model.weight[0, 0].item()}
+
+
+def test_validation_sees_averages_and_changes_nothing(whole, tmp_path):
+    task = Seen(replace(RECIPE, validate_every=25))
+    found = weights(train(task, tmp_path, tmp_path / "states"))
+    assert torch.equal(found, whole[0])
+    assert [name for *_, name in task.asked] == ["step_0000025", "step_0000050", "step_0000060"]
+    last, training, _ = task.asked[-1]
+    assert torch.equal(last, found) and not training  # averages are the result
+    table = rows(tmp_path / "line_validation.csv")
+    assert table[0] == ["step", "first"] and [row[0] for row in table[1:]] == ["25", "50", "60"]
+    assert float(table[-1][1]) == pytest.approx(found[0].item(), rel=1e-4)
+
+
+def test_validations_after_the_checkpoint_are_made_again(tmp_path):
+    recipe = replace(RECIPE, validate_every=15)
+    with pytest.raises(KeyboardInterrupt):
+        train(Seen(recipe, stop=48), tmp_path, tmp_path / "states")
+    assert (tmp_path / "line_validation.csv").read_text().count("\n") == 4
+    task = Seen(recipe)
+    train(task, tmp_path, tmp_path / "states")
+    assert [name for *_, name in task.asked] == ["step_0000045", "step_0000060"]
+    assert [row[0] for row in rows(tmp_path / "line_validation.csv")][1:] == ["15", "30", "45", "60"]
+
+
+def test_what_cannot_be_validated_says_so(tmp_path):
+    with pytest.raises(InputError, match="validate_every"):
+        train(Line(replace(RECIPE, validate_every=5)), tmp_path, tmp_path / "states")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -16,10 +17,11 @@ from ...faces.mask import pixel_mask
 from ...timeline import latents_for_frames
 from ...tiny import family
 from ..cache import weights_hash
-from ..parallel import Network
+from ..parallel import Network, rank
 from ..recipe import Recipe
 from ..trainer import Batch
-from .data import SIZE, pixels, random_faces
+from ..validation import levels, means, mouth_figures, write_video
+from .data import SIZE, UNSEEN, UNSEEN_PEOPLE, pixels, random_faces
 from .workshop import Workshop, seeded
 
 
@@ -56,7 +58,9 @@ class CodecRecipe(Recipe):
     start: str = "principal"
 
 
-RECIPE = CodecRecipe("codec", iterations=2400, learning_rate=2e-3, seed=11, batch=8, precision="bfloat16")
+RECIPE = CodecRecipe(
+    "codec", iterations=2400, learning_rate=2e-3, seed=11, batch=8, validate_every=500, precision="bfloat16"
+)
 
 
 class CodecTask:
@@ -123,6 +127,19 @@ class CodecTask:
         moments = moment_loss(latents.float())
         l1 = F.l1_loss(result, video)
         yield "codec", {"loss": picture + 0.02 * moments, "l1": l1, "moments": moments}
+
+    def validate(self, models: Mapping[str, nn.Module], folder: Path) -> dict[str, float]:
+        """See ``mouth_figures``; the truth left, the codec's right."""
+        codec, device = models["codec"], next(models["codec"].parameters()).device
+        faces = random_faces(UNSEEN, UNSEEN_PEOPLE, self.recipe.frames, self.workshop.data)[0]
+        found = []
+        for i, truth in enumerate(faces):
+            video = pixels(truth)[None].to(device)
+            result = levels(decode(codec, encode(codec, video))[0].cpu())
+            found.append(mouth_figures(result, truth))
+            if rank() == 0:
+                write_video(folder / f"{i}.mp4", truth, result)
+        return means(found)
 
 
 def edges(x: Tensor) -> tuple[Tensor, Tensor]:

@@ -20,6 +20,7 @@ from ...timeline import FPS
 from ..cache import code_hash, made
 
 SIZE = (128, 128)
+UNSEEN, UNSEEN_PEOPLE = 29, 4  # seed of what recipes are validated on, and how many people
 PER_SEED = 1_000_003  # people and utterances of a seed are numbered from seed times this
 
 
@@ -81,6 +82,7 @@ class Spoken:
 
 SPOKEN = Spoken()
 VARIED = Spoken(seed=23, count=480, varied=True)
+UNSEEN_SPOKEN = Spoken(seed=UNSEEN, count=UNSEEN_PEOPLE, frames=33)
 
 
 @dataclass(frozen=True)

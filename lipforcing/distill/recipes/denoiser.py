@@ -10,27 +10,34 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
+from ...codecs.base import decode
 from ...faces.mask import latent_mask
 from ...models import Inputs, WanTransformer
 from ...models.config import tiny
 from ...sampling.causal import CausalStream, NetworkStudent
 from ...sampling.flow import forward_process, velocity
-from ...sampling.schedules import T_MAX, TWO_STEP, shift_time
+from ...sampling.guidance import Teacher, sample_euler
+from ...sampling.schedules import T_MAX, TWO_STEP, shift_time, teacher_grid
 from ...timeline import CHUNK_LATENTS
+from ...tiny import family
+from ...tiny.meter import correlation
 from ..cache import weights_hash
 from ..forcing import diffusion_forcing, self_forcing
-from ..parallel import Network
+from ..parallel import Network, rank
 from ..recipe import Recipe
 from ..trainer import Batch
-from .data import SPOKEN, VARIED, Spoken
+from ..validation import levels, means, mouth_figures, write_video
+from .data import SPOKEN, UNSEEN_SPOKEN, VARIED, Spoken, pixels, speech_clips
 from .latents import CHUNKS, LatentClips, latent_clips, latent_origin
 from .workshop import Workshop, seeded
 
 SHORT = 2 * CHUNK_LATENTS
+VALIDATION_STEPS = 10
 MOUTH_WEIGHT, REST_WEIGHT = 3.0, 0.3  # the rest is nearly given by the masked video
 
 
@@ -60,8 +67,10 @@ class StudentRecipe(Recipe):
     spoken: Spoken = SPOKEN
 
 
-TEACHER = TeacherRecipe("teacher", iterations=900, learning_rate=4e-3, seed=31, batch=8, audio_drop=0.1, spoken=VARIED)
-STUDENT = StudentRecipe("student", iterations=900, learning_rate=3e-3, seed=32, batch=8)
+TEACHER = TeacherRecipe(
+    "teacher", iterations=900, learning_rate=4e-3, seed=31, batch=8, validate_every=500, audio_drop=0.1, spoken=VARIED
+)
+STUDENT = StudentRecipe("student", iterations=900, learning_rate=3e-3, seed=32, batch=8, validate_every=500)
 
 
 def mouth_loss(prediction: Tensor, target: Tensor) -> Tensor:
@@ -87,7 +96,27 @@ class _OnLatents:
         """Targets [B, 16, 9, h, w] and inputs of a batch's rows, on its device."""
         x0, inputs = self.clips.inputs(batch["rows"].cpu(), self.config)
         device = batch["rows"].device
-        return x0.to(device), Inputs(*(value.to(device) for value in vars(inputs).values()))
+        return x0.to(device), moved(inputs, device)
+
+    def validate(self, models: Mapping[str, nn.Module], folder: Path) -> dict[str, float]:
+        """See ``mouth_figures``, and the correlation of mouth openings; source, truth and result side by side."""
+        (model,) = models.values()
+        device = next(model.parameters()).device
+        codec, meter = self.workshop.part("codec"), family.load("meter")
+        clips = speech_clips(UNSEEN_SPOKEN, self.workshop.data)
+        latents = latent_clips(UNSEEN_SPOKEN, self.workshop)
+        found, openings = [], []
+        for i, truth in enumerate(clips.target):
+            _, inputs = latents.inputs(torch.tensor([i]), self.config)
+            generator = torch.Generator().manual_seed(i)
+            made = self.made(model, moved(inputs, device), generator)
+            result = levels(decode(codec, made.cpu().float())[0])
+            found.append(mouth_figures(result, truth))
+            openings.append([meter(pixels(shown).transpose(0, 1))[:, 0] for shown in (result, truth)])
+            if rank() == 0:
+                write_video(folder / f"{i}.mp4", clips.source[i], truth, result, sound=clips.waveform[i])
+        ours, theirs = (torch.cat(tracks) for tracks in zip(*openings))
+        return {**means(found), "opening": correlation(ours, theirs)}
 
 
 class TeacherTask(_OnLatents):
@@ -125,6 +154,12 @@ class TeacherTask(_OnLatents):
         v = model(forward_process(x0, eps, t[:, None, None, None, None]), t, model.prepare(inputs))
         yield "teacher", {"loss": mouth_loss(v, velocity(x0, eps))}
 
+    def made(self, model: WanTransformer, inputs: Inputs, generator: torch.Generator) -> Tensor:
+        """x0 [1, 16, 9, h, w] of ten steps without guidance."""
+        grid = teacher_grid(VALIDATION_STEPS).tolist()
+        noise = torch.randn(inputs.masked_video.shape, generator=generator).to(inputs.masked_video.device)
+        return sample_euler(Teacher(model, inputs).positive, grid[0] * noise, grid)
+
 
 class StudentTask(_OnLatents):
     """Causal training of a copy of the teacher at the two noise levels of the schedule."""
@@ -159,6 +194,20 @@ class StudentTask(_OnLatents):
         else:
             predictions = diffusion_forcing(stream, chunks, clean, noise[:, exit_step], TWO_STEP[exit_step])
         yield "student", {"loss": sum(mouth_loss(p, target) for p, target in zip(predictions, clean)) / CHUNKS}
+
+    def made(self, model: WanTransformer, inputs: Inputs, generator: torch.Generator) -> Tensor:
+        """x0 [1, 16, 9, h, w] of a rollout as at inference."""
+        conditioning, like = model.prepare(inputs), inputs.masked_video
+        chunks = [conditioning.span(CHUNK_LATENTS * c, CHUNK_LATENTS * (c + 1)) for c in range(CHUNKS)]
+        shape = (CHUNKS, len(TWO_STEP) - 1, *like[:, :, :CHUNK_LATENTS].shape)
+        noise = torch.randn(shape, generator=generator).to(like.device)
+        stream = CausalStream(NetworkStudent(model), like)
+        return torch.cat([*self_forcing(stream, chunks, noise, TWO_STEP, len(TWO_STEP) - 2)], dim=2)
+
+
+def moved(inputs: Inputs, device: torch.device) -> Inputs:
+    """The same on a device."""
+    return Inputs(*(value.to(device) for value in vars(inputs).values()))
 
 
 def initialise(model: WanTransformer) -> WanTransformer:

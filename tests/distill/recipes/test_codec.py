@@ -39,7 +39,7 @@ def test_it_starts_as_principal_components():
 
 def test_a_few_steps(tmp_path):
     pytest.importorskip("matplotlib")
-    recipe = replace(codec.RECIPE, people=4, batch=2, patch=32, iterations=2, precision="float32")
+    recipe = replace(codec.RECIPE, people=4, batch=2, patch=32, iterations=2, precision="float32", validate_every=0)
     model = train(codec.CodecTask(recipe, Workshop(tmp_path)), tmp_path, tmp_path / "states")["codec"]
     assert isinstance(model, TinyCodec) and all(p.isfinite().all() for p in model.parameters())
     assert (tmp_path / "codec.csv").read_text().startswith("step,seconds,loss,l1,moments")
@@ -56,7 +56,7 @@ def test_one_sample_in_a_batch_has_its_mouth_greyed_out(tmp_path):
 def test_the_decoder_can_learn_alone_from_the_packaged_codec(tmp_path):
     """Latents stay what they were, so that students of the codec stay valid; new layers add nothing at first."""
     pytest.importorskip("matplotlib")
-    settings = {"people": 2, "batch": 2, "patch": 32, "iterations": 2, "precision": "float32"}
+    settings = {"people": 2, "batch": 2, "patch": 32, "iterations": 2, "precision": "float32", "validate_every": 0}
     recipe = replace(codec.RECIPE, **settings, encoder_learns=False, start="package", fine=8, blocks=4, mouth_share=0.5)
     task, packaged = codec.CodecTask(recipe, Workshop(tmp_path)), family.load("codec")
     before = TinyCodec(task.config)
@@ -79,3 +79,12 @@ def test_samples_over_the_mouth_lie_low(tmp_path):
     task = codec.CodecTask(recipe, Workshop(tmp_path))
     covered = [float((w > 1).float().mean()) for w in task.draw(0, torch.Generator().manual_seed(2))["weight"]]
     assert min(covered[20:]) > 0.4 > min(covered[:20])
+
+
+def test_validation_shows_truth_and_result(monkeypatch, tmp_path):
+    """The packaged codec on people that it has not met."""
+    monkeypatch.setattr(codec, "UNSEEN_PEOPLE", 2)
+    task = codec.CodecTask(replace(codec.RECIPE, frames=9), Workshop(tmp_path))
+    found = task.validate({"codec": family.load("codec")}, tmp_path / "shown")
+    assert 30 < found["mouth_psnr"] < 40 and 28 < found["rest_psnr"] < 40 and 0.5 < found["mouth_gradients"] < 0.9
+    assert sorted(path.name for path in (tmp_path / "shown").iterdir()) == ["0.mp4", "1.mp4"]

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from lipforcing.distill.recipes import denoiser
+from lipforcing.distill.recipes.data import SpeechClips
 from lipforcing.distill.recipes.denoiser import STUDENT, TEACHER, StudentTask, TeacherTask, initialise, mouth_loss
 from lipforcing.distill.recipes.latents import WINDOW, LatentClips
 from lipforcing.distill.recipes.workshop import Workshop
@@ -40,11 +41,11 @@ def test_an_untrained_network_predicts_nothing():
 
 def test_teacher_and_student_learn_something(tmp_path):
     workshop = Workshop(tmp_path)
-    task = TeacherTask(replace(TEACHER, iterations=4, batch=2), workshop)
+    task = TeacherTask(replace(TEACHER, iterations=4, batch=2, validate_every=0), workshop)
     teacher = train(task, tmp_path, tmp_path / "teacher")["teacher"]
     assert teacher.head.head.weight.any() and (tmp_path / "teacher.csv").read_text().count("\n") == 5
     family.save("teacher", teacher, {}, workshop.weights)
-    task = StudentTask(replace(STUDENT, iterations=4, batch=2), workshop)
+    task = StudentTask(replace(STUDENT, iterations=4, batch=2, validate_every=0), workshop)
     student = train(task, tmp_path, tmp_path / "student")["student"]
     before = workshop.part("teacher").state_dict()
     moved = [name for name, value in student.state_dict().items() if not torch.equal(value, before[name])]
@@ -66,3 +67,20 @@ def test_audio_is_dropped_by_sample(tmp_path, monkeypatch):
     )
     list(task.losses(1, {name: value[:6] for name, value in batch.items()}, {"teacher": model}))
     assert torch.equal(seen[0].flatten(1).any(1), batch["heard"][:6].bool())
+
+
+@pytest.mark.parametrize(("recipe", "task_of"), [(TEACHER, TeacherTask), (STUDENT, StudentTask)])
+def test_validation_makes_clips_and_measures_them(monkeypatch, tmp_path, recipe, task_of):
+    """With drawn pictures of noise instead of spoken ones: there is no mouth to follow, so openings say nothing."""
+    generator = torch.Generator().manual_seed(2)
+    pictures = torch.randint(0, 255, (2, 2, WINDOW, 32, 32, 3), dtype=torch.uint8, generator=generator)
+    sound = torch.zeros(2, WINDOW * 640)
+    spoken = SpeechClips(pictures[0], pictures[1], torch.zeros(2, WINDOW, 5), sound)
+    monkeypatch.setattr(denoiser, "speech_clips", lambda *_: spoken)
+    monkeypatch.setattr(denoiser, "VALIDATION_STEPS", 2)
+    task = task_of(recipe, Workshop(tmp_path))
+    network = family.load("teacher")
+    first, again = (task.validate({"it": network}, tmp_path / "shown") for _ in range(2))
+    assert first == again and {"mouth_psnr", "mouth_gradients", "opening"} <= first.keys()
+    assert 3 < first["mouth_psnr"] < 15 and -1 <= first["opening"] <= 1
+    assert sorted(path.name for path in (tmp_path / "shown").iterdir()) == ["0.mp4", "1.mp4"]
