@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from ...codecs.base import decode
 from ...faces.mask import latent_mask
-from ...models import Inputs, WanTransformer
+from ...models import Conditioning, Inputs, WanTransformer
 from ...models.config import tiny
 from ...sampling.causal import CausalStream, NetworkStudent
 from ...sampling.flow import forward_process, velocity
@@ -32,8 +32,9 @@ from ..parallel import Network, rank
 from ..recipe import Recipe
 from ..trainer import Batch
 from ..validation import levels, means, mouth_figures, write_video
-from .data import SPOKEN, UNSEEN_SPOKEN, VARIED, Spoken, pixels, speech_clips
-from .latents import CHUNKS, LatentClips, latent_clips, latent_origin
+from .data import SPOKEN, VARIED, Spoken, pixels
+from .latents import LatentClips, Shown, latent_clips, latent_origin, unseen_clips
+from .samples import PreparedSamples
 from .workshop import Workshop, seeded
 
 SHORT = 2 * CHUNK_LATENTS
@@ -47,11 +48,13 @@ class TeacherRecipe(Recipe):
 
     Attributes:
         audio_drop: share of samples whose audio is replaced by zeros, so that guidance means something.
-        spoken: clips that it learns from.
+        spoken: drawn clips that it learns from.
+        samples: prepared samples that it learns from instead, see ``PreparedSamples.listed``.
     """
 
     audio_drop: float = 0.0
     spoken: Spoken = SPOKEN
+    samples: str = ""
 
 
 @dataclass(frozen=True)
@@ -60,11 +63,12 @@ class StudentRecipe(Recipe):
 
     Attributes:
         self_forcing_from: share of the steps after which its own chunks take the place of real ones in the cache.
-        spoken: clips that it learns from.
+        spoken, samples: as of the teacher.
     """
 
     self_forcing_from: float = 0.4
     spoken: Spoken = SPOKEN
+    samples: str = ""
 
 
 TEACHER = TeacherRecipe(
@@ -81,16 +85,24 @@ def mouth_loss(prediction: Tensor, target: Tensor) -> Tensor:
 
 
 class _OnLatents:
-    """What both have in common: talking clips in the latents of the workshop's codec."""
+    """What both have in common: prepared samples, or talking clips in the latents of the workshop's codec."""
 
     def __init__(self, recipe: TeacherRecipe | StudentRecipe, workshop: Workshop) -> None:
         self.recipe, self.workshop = recipe, workshop
-        self.made_of = latent_origin(recipe.spoken, workshop.part("codec"))
         self.config = tiny()
+        self.prepared = PreparedSamples.listed(recipe.samples) if recipe.samples else None
+        drawn = self.prepared is None
+        self.made_of = latent_origin(recipe.spoken, workshop.part("codec")) if drawn else self.prepared.made_of
 
     @cached_property
-    def clips(self) -> LatentClips:
-        return latent_clips(self.recipe.spoken, self.workshop)
+    def clips(self) -> LatentClips | PreparedSamples:
+        return self.prepared or latent_clips(self.recipe.spoken, self.workshop)
+
+    def unseen(self) -> Iterator[Shown]:
+        """Clips that are never learnt from."""
+        if self.prepared:
+            return self.prepared.unseen(self.config, self.workshop.part("codec"))
+        return unseen_clips(self.config, self.workshop)
 
     def samples(self, batch: Batch) -> tuple[Tensor, Inputs]:
         """Targets [B, 16, 9, h, w] and inputs of a batch's rows, on its device."""
@@ -103,18 +115,14 @@ class _OnLatents:
         (model,) = models.values()
         device = next(model.parameters()).device
         codec, meter = self.workshop.part("codec"), family.load("meter")
-        clips = speech_clips(UNSEEN_SPOKEN, self.workshop.data)
-        latents = latent_clips(UNSEEN_SPOKEN, self.workshop)
         found, openings = [], []
-        for i, truth in enumerate(clips.target):
-            _, inputs = latents.inputs(torch.tensor([i]), self.config)
-            generator = torch.Generator().manual_seed(i)
-            made = self.made(model, moved(inputs, device), generator)
+        for i, clip in enumerate(self.unseen()):
+            made = self.made(model, moved(clip.inputs, device), torch.Generator().manual_seed(i))
             result = levels(decode(codec, made.cpu().float())[0])
-            found.append(mouth_figures(result, truth))
-            openings.append([meter(pixels(shown).transpose(0, 1))[:, 0] for shown in (result, truth)])
+            found.append(mouth_figures(result, clip.truth))
+            openings.append([meter(pixels(shown).transpose(0, 1))[:, 0] for shown in (result, clip.truth)])
             if rank() == 0:
-                write_video(folder / f"{i}.mp4", clips.source[i], truth, result, sound=clips.waveform[i])
+                write_video(folder / f"{i}.mp4", clip.source, clip.truth, result, sound=clip.sound)
         ours, theirs = (torch.cat(tracks) for tracks in zip(*openings))
         return {**means(found), "opening": correlation(ours, theirs)}
 
@@ -132,10 +140,10 @@ class TeacherTask(_OnLatents):
 
     def draw(self, step: int, generator: torch.Generator) -> Batch:
         """Rows, noise [B, 16, 6 or 9, h, w], times [B], and whether the audio is heard [B]."""
-        recipe, size = self.recipe, list(self.clips.target.shape[1:])
+        recipe, size = self.recipe, list(self.clips.shape)
         rows = torch.randint(len(self.clips), (recipe.batch,), generator=generator)
         if step % 3:  # mostly two chunks: half the attention
-            size[1] = SHORT
+            size[1] = min(SHORT, size[1])
         batch = {"rows": rows, "noise": torch.randn((recipe.batch, *size), generator=generator)}
         batch["time"] = T_MAX * shift_time(torch.rand(recipe.batch, generator=generator))
         if recipe.audio_drop:
@@ -174,8 +182,8 @@ class StudentTask(_OnLatents):
         """Rows, the step at which the rollout is left, noise [B, chunks, steps, 16, 3, h, w]."""
         rows = torch.randint(len(self.clips), (self.recipe.batch,), generator=generator)
         exit_step = torch.randint(len(TWO_STEP) - 1, (), generator=generator)
-        channels, _, height, width = self.clips.target.shape[1:]
-        size = (CHUNKS, len(TWO_STEP) - 1, len(rows), channels, CHUNK_LATENTS, height, width)
+        channels, frames, height, width = self.clips.shape
+        size = (frames // CHUNK_LATENTS, len(TWO_STEP) - 1, len(rows), channels, CHUNK_LATENTS, height, width)
         noise = torch.randn(size, generator=generator)
         return {"rows": rows, "exit": exit_step, "noise": noise.movedim(2, 0)}
 
@@ -185,24 +193,28 @@ class StudentTask(_OnLatents):
         model, exit_step = models["student"], int(batch["exit"])
         x0, inputs = self.samples(batch)
         conditioning = model.prepare(inputs)
-        chunks = [conditioning.span(CHUNK_LATENTS * c, CHUNK_LATENTS * (c + 1)) for c in range(CHUNKS)]
-        clean = x0.split(CHUNK_LATENTS, dim=2)
+        chunks, clean = chunks_of(conditioning, x0.shape[2]), x0.split(CHUNK_LATENTS, dim=2)
         noise = batch["noise"].movedim(0, 2)
         stream = CausalStream(NetworkStudent(model), x0)
         if step >= self.recipe.self_forcing_from * self.recipe.iterations:
             predictions = self_forcing(stream, chunks, noise, TWO_STEP, exit_step)
         else:
             predictions = diffusion_forcing(stream, chunks, clean, noise[:, exit_step], TWO_STEP[exit_step])
-        yield "student", {"loss": sum(mouth_loss(p, target) for p, target in zip(predictions, clean)) / CHUNKS}
+        yield "student", {"loss": sum(mouth_loss(p, target) for p, target in zip(predictions, clean)) / len(chunks)}
 
     def made(self, model: WanTransformer, inputs: Inputs, generator: torch.Generator) -> Tensor:
         """x0 [1, 16, 9, h, w] of a rollout as at inference."""
-        conditioning, like = model.prepare(inputs), inputs.masked_video
-        chunks = [conditioning.span(CHUNK_LATENTS * c, CHUNK_LATENTS * (c + 1)) for c in range(CHUNKS)]
-        shape = (CHUNKS, len(TWO_STEP) - 1, *like[:, :, :CHUNK_LATENTS].shape)
+        like = inputs.masked_video
+        chunks = chunks_of(model.prepare(inputs), like.shape[2])
+        shape = (len(chunks), len(TWO_STEP) - 1, *like[:, :, :CHUNK_LATENTS].shape)
         noise = torch.randn(shape, generator=generator).to(like.device)
         stream = CausalStream(NetworkStudent(model), like)
         return torch.cat([*self_forcing(stream, chunks, noise, TWO_STEP, len(TWO_STEP) - 2)], dim=2)
+
+
+def chunks_of(conditioning: Conditioning, frames: int) -> list[Conditioning]:
+    """The conditions of chunk after chunk of a clip of ``frames`` latents."""
+    return [conditioning.span(first, first + CHUNK_LATENTS) for first in range(0, frames, CHUNK_LATENTS)]
 
 
 def moved(inputs: Inputs, device: torch.device) -> Inputs:

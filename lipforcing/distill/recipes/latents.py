@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,12 +19,28 @@ from ...faces.mask import latent_mask, pixel_mask
 from ...models import Inputs, WanConfig
 from ...timeline import frames_for_chunks, latents_for_frames
 from ..cache import code_hash, made, weights_hash
-from .data import SIZE, SpeechClips, Spoken, pixels, speech_clips
+from .data import SIZE, UNSEEN_SPOKEN, SpeechClips, Spoken, pixels, speech_clips
 from .workshop import Workshop
 
 CHUNKS = 3  # the smallest clip in which every attention geometry occurs
 WINDOW = frames_for_chunks(CHUNKS)
 STRIDE = 36  # windows do not overlap: other clips teach more than other cuts of the same, for the same encoding
+
+
+@dataclass(frozen=True, eq=False)
+class Shown:
+    """A clip that a training is validated on.
+
+    Attributes:
+        inputs: of the network, a batch of one.
+        source, truth: uint8 [T, H, W, 3].
+        sound: [samples] at 16 kHz.
+    """
+
+    inputs: Inputs
+    source: Tensor
+    truth: Tensor
+    sound: Tensor
 
 
 @dataclass(frozen=True)
@@ -45,6 +62,11 @@ class LatentClips:
     def __len__(self) -> int:
         return len(self.target)
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of the latents of a window, [16, 9, h, w]."""
+        return tuple(self.target.shape[1:])
+
     def inputs(self, rows: Tensor, config: WanConfig) -> tuple[Tensor, Inputs]:
         """Targets [B, 16, 9, 16, 16] and inputs of the windows ``rows``."""
         target, source, masked = (part[rows].float() for part in (self.target, self.source, self.masked))
@@ -63,6 +85,14 @@ def latent_clips(spoken: Spoken, workshop: Workshop) -> LatentClips:
 
     what = latent_origin(spoken, codec)
     return LatentClips(**load_file(made(workshop.data, "latents", what, make) / "latents.safetensors"))
+
+
+def unseen_clips(config: WanConfig, workshop: Workshop) -> Iterator[Shown]:
+    """Talking clips that no recipe learns from."""
+    clips, latents = speech_clips(UNSEEN_SPOKEN, workshop.data), latent_clips(UNSEEN_SPOKEN, workshop)
+    for i in range(len(latents)):
+        _, inputs = latents.inputs(torch.tensor([i]), config)
+        yield Shown(inputs, clips.source[i], clips.target[i], clips.waveform[i])
 
 
 def latent_origin(spoken: Spoken, codec: VideoCodec) -> dict:

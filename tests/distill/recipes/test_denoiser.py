@@ -8,9 +8,8 @@ import pytest
 import torch
 
 from lipforcing.distill.recipes import denoiser
-from lipforcing.distill.recipes.data import SpeechClips
 from lipforcing.distill.recipes.denoiser import STUDENT, TEACHER, StudentTask, TeacherTask, initialise, mouth_loss
-from lipforcing.distill.recipes.latents import WINDOW, LatentClips
+from lipforcing.distill.recipes.latents import WINDOW, LatentClips, Shown
 from lipforcing.distill.recipes.workshop import Workshop
 from lipforcing.distill.trainer import train
 from lipforcing.faces.mask import latent_mask
@@ -73,10 +72,14 @@ def test_audio_is_dropped_by_sample(tmp_path, monkeypatch):
 def test_validation_makes_clips_and_measures_them(monkeypatch, tmp_path, recipe, task_of):
     """With drawn pictures of noise instead of spoken ones: there is no mouth to follow, so openings say nothing."""
     generator = torch.Generator().manual_seed(2)
-    pictures = torch.randint(0, 255, (2, 2, WINDOW, 32, 32, 3), dtype=torch.uint8, generator=generator)
-    sound = torch.zeros(2, WINDOW * 640)
-    spoken = SpeechClips(pictures[0], pictures[1], torch.zeros(2, WINDOW, 5), sound)
-    monkeypatch.setattr(denoiser, "speech_clips", lambda *_: spoken)
+    pictures = torch.randint(0, 255, (2, WINDOW, 32, 32, 3), dtype=torch.uint8, generator=generator)
+    clips = denoiser.latent_clips()
+
+    def unseen(config, workshop):
+        for row in range(2):
+            yield Shown(clips.inputs(torch.tensor([row]), config)[1], *pictures, torch.zeros(WINDOW * 640))
+
+    monkeypatch.setattr(denoiser, "unseen_clips", unseen)
     monkeypatch.setattr(denoiser, "VALIDATION_STEPS", 2)
     task = task_of(recipe, Workshop(tmp_path))
     network = family.load("teacher")
