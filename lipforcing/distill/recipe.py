@@ -65,7 +65,12 @@ class Recipe:
 
 R = TypeVar("R", bound=Recipe)
 
-CHOICES = {"optimizer": ("muon", "adamw"), "schedule": ("cosine", "constant"), "precision": tuple(PRECISIONS)}
+CHOICES = {
+    "optimizer": ("muon", "adamw"),
+    "schedule": ("cosine", "constant"),
+    "precision": tuple(PRECISIONS),
+    "start": ("principal", "package"),
+}
 
 
 def changed(recipe: R, settings: Sequence[str]) -> R:

@@ -12,6 +12,7 @@ from torch.distributed.device_mesh import DeviceMesh
 
 from ...tiny import family
 from ..cache import fingerprint
+from ..lora import merge
 from ..parallel import barrier, rank
 from ..recipe import Recipe, changed
 from ..trainer import train
@@ -56,6 +57,7 @@ def train_part(
     if rank() == 0:
         plain = task.networks[next(iter(task.networks))].build()
         plain.load_state_dict(weights)
+        merge(plain)
         family.save(name, plain, asdict(recipe), workshop.weights)
     barrier()
     return family.weights_path(name, workshop.weights)

@@ -28,6 +28,7 @@ from ...tiny import family
 from ...tiny.meter import correlation
 from ..cache import weights_hash
 from ..forcing import diffusion_forcing, self_forcing
+from ..lora import adapt
 from ..parallel import Network, rank
 from ..recipe import Recipe
 from ..trainer import Batch
@@ -43,32 +44,41 @@ MOUTH_WEIGHT, REST_WEIGHT = 3.0, 0.3  # the rest is nearly given by the masked v
 
 
 @dataclass(frozen=True)
-class TeacherRecipe(Recipe):
+class DenoiserRecipe(Recipe):
+    """Further settings of both trainings.
+
+    Attributes:
+        spoken: drawn clips that it learns from.
+        samples: prepared samples that it learns from instead, see ``PreparedSamples.listed``.
+        lora_rank: of adapters that learn in the place of the whole network (see ``lora``); 0 is the whole network. A
+            teacher with adapters starts from the one that comes with the package.
+    """
+
+    spoken: Spoken = SPOKEN
+    samples: str = ""
+    lora_rank: int = 0
+
+
+@dataclass(frozen=True)
+class TeacherRecipe(DenoiserRecipe):
     """Further settings of the teacher's training.
 
     Attributes:
         audio_drop: share of samples whose audio is replaced by zeros, so that guidance means something.
-        spoken: drawn clips that it learns from.
-        samples: prepared samples that it learns from instead, see ``PreparedSamples.listed``.
     """
 
     audio_drop: float = 0.0
-    spoken: Spoken = SPOKEN
-    samples: str = ""
 
 
 @dataclass(frozen=True)
-class StudentRecipe(Recipe):
+class StudentRecipe(DenoiserRecipe):
     """Further settings of the student's training.
 
     Attributes:
         self_forcing_from: share of the steps after which its own chunks take the place of real ones in the cache.
-        spoken, samples: as of the teacher.
     """
 
     self_forcing_from: float = 0.4
-    spoken: Spoken = SPOKEN
-    samples: str = ""
 
 
 TEACHER = TeacherRecipe(
@@ -93,6 +103,17 @@ class _OnLatents:
         self.prepared = PreparedSamples.listed(recipe.samples) if recipe.samples else None
         drawn = self.prepared is None
         self.made_of = latent_origin(recipe.spoken, workshop.part("codec")) if drawn else self.prepared.made_of
+
+    def build(self) -> WanTransformer:
+        """The network, with adapters where the recipe wants them."""
+        return adapt(WanTransformer(self.config), self.recipe.lora_rank)
+
+    def continued(self, base: nn.Module) -> Mapping[str, Tensor]:
+        """First weights of a network that starts from another one's."""
+        with seeded(self.recipe.seed):
+            network = self.build()
+        network.load_state_dict(base.state_dict(), strict=not self.recipe.lora_rank)
+        return network.state_dict()
 
     @cached_property
     def clips(self) -> LatentClips | PreparedSamples:
@@ -132,9 +153,14 @@ class TeacherTask(_OnLatents):
 
     def __init__(self, recipe: TeacherRecipe, workshop: Workshop) -> None:
         super().__init__(recipe, workshop)
-        self.networks = {"teacher": Network(lambda: WanTransformer(self.config), self.first_weights)}
+        self.base = family.load("teacher") if recipe.lora_rank else None
+        if self.base:
+            self.made_of = {**self.made_of, "teacher": weights_hash(self.base)}
+        self.networks = {"teacher": Network(self.build, self.first_weights)}
 
     def first_weights(self) -> Mapping[str, Tensor]:
+        if self.base:
+            return self.continued(self.base)
         with seeded(self.recipe.seed):
             return initialise(WanTransformer(self.config)).state_dict()
 
@@ -176,7 +202,7 @@ class StudentTask(_OnLatents):
         super().__init__(recipe, workshop)
         teacher = workshop.part("teacher")
         self.made_of = {**self.made_of, "teacher": weights_hash(teacher)}
-        self.networks = {"student": Network(lambda: WanTransformer(self.config), teacher.state_dict)}
+        self.networks = {"student": Network(self.build, lambda: self.continued(teacher))}
 
     def draw(self, step: int, generator: torch.Generator) -> Batch:
         """Rows, the step at which the rollout is left, noise [B, chunks, steps, 16, 3, h, w]."""

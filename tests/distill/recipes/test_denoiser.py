@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from lipforcing.distill.lora import WHOLE
 from lipforcing.distill.recipes import denoiser
 from lipforcing.distill.recipes.denoiser import STUDENT, TEACHER, StudentTask, TeacherTask, initialise, mouth_loss
 from lipforcing.distill.recipes.latents import WINDOW, LatentClips, Shown
@@ -50,6 +51,21 @@ def test_teacher_and_student_learn_something(tmp_path):
     moved = [name for name, value in student.state_dict().items() if not torch.equal(value, before[name])]
     assert len(moved) > 0.9 * len(before)
     assert all(value.isfinite().all() for value in student.state_dict().values())
+
+
+@pytest.mark.parametrize(("recipe", "task_of"), [(TEACHER, TeacherTask), (STUDENT, StudentTask)])
+def test_adapters_learn_and_the_rest_does_not(tmp_path, recipe, task_of):
+    """They start as the packaged teacher, and a run that goes on does so from what it had learnt."""
+    recipe = replace(recipe, iterations=3, batch=2, validate_every=0, lora_rank=4)
+    task, base = task_of(recipe, Workshop(tmp_path)), family.load("teacher").state_dict()
+    first = task.networks[recipe.name].weights()
+    assert all(torch.equal(first[name], value) for name, value in base.items()) and len(first) > len(base)
+    found = train(task, tmp_path, tmp_path / "states")[recipe.name].state_dict()
+    changed = {name for name, value in found.items() if not torch.equal(value, first[name])}
+    learnt = {name for name in found if "lora_" in name or name.startswith(WHOLE)}
+    assert changed <= learnt and len(changed) > 0.9 * len(learnt)
+    again = train(task_of(recipe, Workshop(tmp_path)), tmp_path, tmp_path / "states")[recipe.name].state_dict()
+    assert all(torch.equal(again[name], value) for name, value in found.items())
 
 
 def test_audio_is_dropped_by_sample(tmp_path, monkeypatch):

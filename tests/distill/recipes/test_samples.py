@@ -11,6 +11,7 @@ from lipforcing.audio.logmel import LogMelEncoder
 from lipforcing.codecs.base import encode
 from lipforcing.distill import prepare
 from lipforcing.distill.prepare import Candidate, Segment, Settings, tools_of, write_sample
+from lipforcing.distill.recipes import train_part
 from lipforcing.distill.recipes.denoiser import STUDENT, TEACHER, StudentTask, TeacherTask
 from lipforcing.distill.recipes.samples import PreparedSamples
 from lipforcing.distill.recipes.workshop import Workshop
@@ -18,6 +19,7 @@ from lipforcing.distill.trainer import train
 from lipforcing.drawn.faces import Identity, render, sample_head
 from lipforcing.errors import InputError
 from lipforcing.models.config import tiny
+from lipforcing.tiny import family
 
 FRAMES = 21  # six latent frames, two chunks
 
@@ -92,3 +94,13 @@ def test_networks_learn_from_prepared_samples(folder, tmp_path, recipe, task_of)
     (network,) = train(task, tmp_path, tmp_path / "states").values()
     assert all(value.isfinite().all() for value in network.state_dict().values())
     assert (tmp_path / f"{recipe.name}_samples" / "step_0000002" / "0.mp4").exists()
+
+
+def test_adapters_are_merged_into_the_weights(folder, tmp_path):
+    pytest.importorskip("matplotlib")
+    settings = [f"samples={folder}", "iterations=2", "batch=2", "validate_every=0", "lora_rank=2"]
+    path = train_part("teacher", tmp_path, settings)
+    made, base = family.load("teacher", folder=path.parent).state_dict(), family.load("teacher").state_dict()
+    assert made.keys() == base.keys()
+    changed = {name for name, value in made.items() if not torch.equal(value, base[name])}
+    assert "blocks.0.ffn.0.weight" in changed and "blocks.0.ffn.0.bias" not in changed
