@@ -43,7 +43,7 @@ class AdaptedLinear(nn.Linear):
 
 
 def adapt(network: WanTransformer, rank: int) -> WanTransformer:
-    """Give the linear layers of all blocks adapters, in place, and fix all that does not learn; rank 0 changes nothing."""
+    """Give the linear layers of all blocks adapters, in place, and fix all that does not learn; rank 0 is none."""
     if not rank:
         return network
     for name, parameter in network.named_parameters():
