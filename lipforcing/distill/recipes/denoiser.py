@@ -82,9 +82,19 @@ class StudentRecipe(DenoiserRecipe):
 
 
 TEACHER = TeacherRecipe(
-    "teacher", iterations=900, learning_rate=4e-3, seed=31, batch=8, validate_every=500, audio_drop=0.1, spoken=VARIED
+    "teacher",
+    iterations=2400,
+    learning_rate=4e-3,
+    seed=31,
+    batch=8,
+    ema_decay=0.999,
+    validate_every=400,
+    audio_drop=0.1,
+    spoken=VARIED,
 )
-STUDENT = StudentRecipe("student", iterations=900, learning_rate=3e-3, seed=32, batch=8, validate_every=500)
+STUDENT = StudentRecipe(
+    "student", iterations=1200, learning_rate=3e-3, seed=32, batch=8, validate_every=400, spoken=VARIED
+)
 
 
 def mouth_loss(prediction: Tensor, target: Tensor) -> Tensor:

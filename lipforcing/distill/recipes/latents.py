@@ -15,6 +15,7 @@ from ... import audio
 from ...audio.base import encode_audio
 from ...audio.logmel import LogMelEncoder
 from ...codecs.base import LATENT_CHANNELS, SPATIAL_FACTOR, VideoCodec, encode
+from ...codecs.tiny import TinyCodec
 from ...faces.mask import latent_mask, pixel_mask
 from ...models import Inputs, WanConfig
 from ...timeline import frames_for_chunks, latents_for_frames
@@ -76,7 +77,7 @@ class LatentClips:
 
 
 def latent_clips(spoken: Spoken, workshop: Workshop) -> LatentClips:
-    """Talking clips as the workshop's codec encodes them, made once for each codec."""
+    """Talking clips as the workshop's codec encodes them, made once for each encoder."""
     codec = workshop.part("codec")
 
     def make(folder: Path) -> None:
@@ -95,9 +96,9 @@ def unseen_clips(config: WanConfig, workshop: Workshop) -> Iterator[Shown]:
         yield Shown(inputs, clips.source[i], clips.target[i], clips.waveform[i])
 
 
-def latent_origin(spoken: Spoken, codec: VideoCodec) -> dict:
-    """All that latents are made of."""
-    return {**spoken.what(), "codec": weights_hash(codec), "stride": STRIDE, "audio": code_hash(audio)}
+def latent_origin(spoken: Spoken, codec: TinyCodec) -> dict:
+    """All that latents are made of; the decoder is no part of it."""
+    return {**spoken.what(), "codec": weights_hash(codec.encoder), "stride": STRIDE, "audio": code_hash(audio)}
 
 
 @torch.no_grad()
