@@ -8,12 +8,19 @@ from pathlib import Path
 from .common import add, add_device, device_choice
 
 PARTS = ("codec", "meter", "syncnet", "syncnet_logmel", "teacher", "student")
+OTHERS = ("teacher_varied", "student_varied")  # ways to train a part that the package's weights were not trained in
 
 
 def add_commands(commands) -> None:
     """Add the command to the collection."""
     train = add(commands, "train", command_train, "Train parts of the tiny family from scratch (docs/training.md).")
-    train.add_argument("recipes", nargs="+", choices=(*PARTS, "all"), metavar="RECIPE", help=f"{', '.join(PARTS)}, all")
+    train.add_argument(
+        "recipes",
+        nargs="+",
+        choices=(*PARTS, *OTHERS, "all"),
+        metavar="RECIPE",
+        help=", ".join((*PARTS, "all (of these)", *OTHERS)),
+    )
     train.add_argument("--out", type=Path, default=Path("training"), help="logs, data, weights (default: training)")
     train.add_argument(
         "--set", action="append", default=[], metavar="FIELD=VALUE", dest="settings", help="change the recipe"

@@ -26,6 +26,8 @@ RECIPES: dict[str, tuple[Recipe, type]] = {
     "syncnet_logmel": (syncnet.LOGMEL, syncnet.SyncNetTask),
     "teacher": (denoiser.TEACHER, denoiser.TeacherTask),
     "student": (denoiser.STUDENT, denoiser.StudentTask),
+    "teacher_varied": (denoiser.TEACHER_VARIED, denoiser.TeacherTask),
+    "student_varied": (denoiser.STUDENT_VARIED, denoiser.StudentTask),
 }
 
 
@@ -38,7 +40,7 @@ def train_part(
     take the place of those that come with the package.
 
     Args:
-        name: of the recipe.
+        name: of the recipe; two that make the same part write it under the part's name.
         out: folder of logs, plots, cached data, checkpoints and weights.
         settings: changes of the recipe, each ``field=value``.
         device, mesh: see ``train``.
@@ -58,6 +60,6 @@ def train_part(
         plain = task.networks[next(iter(task.networks))].build()
         plain.load_state_dict(weights)
         merge(plain)
-        family.save(name, plain, asdict(recipe), workshop.weights)
+        family.save(recipe.name, plain, asdict(recipe), workshop.weights)
     barrier()
-    return family.weights_path(name, workshop.weights)
+    return family.weights_path(recipe.name, workshop.weights)

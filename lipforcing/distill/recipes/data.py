@@ -68,12 +68,14 @@ class Spoken:
     Attributes:
         seed, count, frames: which.
         varied: of many languages, with long pauses and with noise or music, instead of English alone.
+        stride: frames from one window of a clip to the next, as the transformer sees it (``latents.WINDOW``).
     """
 
     seed: int = 21
     count: int = 360
     frames: int = 105
     varied: bool = False
+    stride: int = 17
 
     def what(self) -> dict:
         """All that they are made of."""
@@ -81,7 +83,8 @@ class Spoken:
 
 
 SPOKEN = Spoken()
-VARIED = Spoken(seed=23, count=480, varied=True)
+# Windows that do not overlap: other clips teach more than other cuts of the same, for the same encoding.
+VARIED = Spoken(seed=23, count=480, varied=True, stride=36)
 UNSEEN_SPOKEN = Spoken(seed=UNSEEN, count=UNSEEN_PEOPLE, frames=33)
 
 

@@ -25,7 +25,6 @@ from .workshop import Workshop
 
 CHUNKS = 3  # the smallest clip in which every attention geometry occurs
 WINDOW = frames_for_chunks(CHUNKS)
-STRIDE = 36  # windows do not overlap: other clips teach more than other cuts of the same, for the same encoding
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,7 +80,7 @@ def latent_clips(spoken: Spoken, workshop: Workshop) -> LatentClips:
     codec = workshop.part("codec")
 
     def make(folder: Path) -> None:
-        clips = encode_clips(speech_clips(spoken, workshop.data), codec)
+        clips = encode_clips(speech_clips(spoken, workshop.data), codec, spoken.stride)
         save_file(vars(clips), folder / "latents.safetensors")
 
     what = latent_origin(spoken, codec)
@@ -98,16 +97,16 @@ def unseen_clips(config: WanConfig, workshop: Workshop) -> Iterator[Shown]:
 
 def latent_origin(spoken: Spoken, codec: TinyCodec) -> dict:
     """All that latents are made of; the decoder is no part of it."""
-    return {**spoken.what(), "codec": weights_hash(codec.encoder), "stride": STRIDE, "audio": code_hash(audio)}
+    return {**spoken.what(), "codec": weights_hash(codec.encoder), "audio": code_hash(audio)}
 
 
 @torch.no_grad()
-def encode_clips(clips: SpeechClips, codec: VideoCodec) -> LatentClips:
-    """Encode overlapping windows of every clip; latents are kept in half precision."""
+def encode_clips(clips: SpeechClips, codec: VideoCodec, stride: int) -> LatentClips:
+    """Encode windows of every clip, ``stride`` frames apart; latents are kept in half precision."""
     keep = 1 - pixel_mask(*SIZE).float()
     audio_encoder = LogMelEncoder()
     count, frames = clips.target.shape[:2]
-    starts = range(0, frames - WINDOW + 1, STRIDE)
+    starts = range(0, frames - WINDOW + 1, stride)
     windows = count * len(starts)
     grid = (side // SPATIAL_FACTOR for side in SIZE)
     size = (windows, LATENT_CHANNELS, latents_for_frames(WINDOW), *grid)

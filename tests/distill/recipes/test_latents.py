@@ -22,14 +22,13 @@ FRAMES = WINDOW + STRIDE
 def clips(monkeypatch) -> LatentClips:
     """Two windows of one clip whose target differs from its source in the mouth only."""
     monkeypatch.setattr(latents, "SIZE", SIZE)
-    monkeypatch.setattr(latents, "STRIDE", STRIDE)
     torch.manual_seed(0)
     source = torch.randint(0, 255, (1, FRAMES, *SIZE, 3), dtype=torch.uint8)
     target = source.clone()
     target[:, :, latents.pixel_mask(*SIZE)] = 99
     waveform = 0.1 * torch.randn(1, FRAMES * 640)
     codec = TinyCodec(TinyCodecConfig(width=8, blocks=1, smooth_width=4)).eval()
-    return encode_clips(SpeechClips(source, target, torch.zeros(1, FRAMES, 5), waveform), codec)
+    return encode_clips(SpeechClips(source, target, torch.zeros(1, FRAMES, 5), waveform), codec, STRIDE)
 
 
 def test_windows_overlap_and_the_mouth_is_greyed_out(clips):
@@ -51,7 +50,7 @@ def test_latents_are_those_of_the_workshops_codec(monkeypatch, tmp_path):
     """Made once for an encoder, whatever decoder it has, and anew for another one."""
     asked = []
 
-    def encode_all(clips, codec):
+    def encode_all(clips, codec, stride):
         asked.append(codec.encoder.linear.bias[0].item())
         return LatentClips(*(torch.full((2, 3), asked[-1]) for _ in range(4)))
 
