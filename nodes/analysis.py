@@ -68,7 +68,7 @@ class LipForcingTrajectoryAnalysis(io.ComfyNode):
         makers = [partial(drawn_clip, number) for number in range(clips)]
         rows = run.analyse(network, makers, out, steps, lambda done, total: report(done, total, None))
         name = patchers.model_info(teacher).name
-        found = results.write_results(rows, out, f"{name}, {clips} clips")
+        found = results.write_results(rows, out, f"{name}, {clips} clip{'s' * (clips > 1)}")
         with Image.open(out / results.FIGURE) as picture:
             figure = torch.from_numpy(np.array(picture.convert("RGB")))
         return io.NodeOutput(figure[None].float() / 255, (out / results.SUMMARY).read_text(), results.in_words(found))
