@@ -21,15 +21,16 @@ from matplotlib.tri import Triangulation
 from torch import Tensor
 
 from lipforcing.faces.face_mesh import FaceMesh, regions, roi_from_landmarks
-from lipforcing.faces.follow import TURNED, DetectingFollower
 from lipforcing.faces.mesh_detector import MeshDetector
-from lipforcing.media import Frame, ImagePicture, VideoReader, VideoWriter
+from lipforcing.media import ImagePicture, VideoReader, VideoWriter
 from lipforcing.timeline import FPS
 
 from .common import hardware, table
+from .covered import followed, strength
 
 FRAMES, LARGEST = 90, 80.0  # degrees
 STARTS, TURNS, STAYS = 0.4, 1.0, 1.0  # seconds
+NEAR, FAR = 45.0, 70.0  # degrees below which a mouth should be painted, and beyond which it should not
 BEHIND = 6.0  # of the face's width that the blur behind it averages, to one
 
 
@@ -114,23 +115,22 @@ def main() -> None:
                     writer.write((picture * 255).round().byte(), n / FPS)
         rows.append([clip.stem, *judged(shown)])
         print(*rows[-1], flush=True)
-    print(table(["clip", "gone at", "back at", "painted beyond 70 degrees", "left alone below 45"], rows))
+    print(
+        table(["clip", "gone at", "back at", f"painted beyond {FAR:.0f} degrees", f"left alone below {NEAR:.0f}"], rows)
+    )
 
 
 def judged(pictures: list[Tensor]) -> list[str]:
     """The angle at which the mouth is gone and that at which it is back, and frames in which it should be otherwise."""
-    follower, seen = DetectingFollower(MeshDetector()), []
-    for number, picture in enumerate(pictures):
-        seen += follower.push(Frame(ImagePicture(picture), number / FPS, number, number))
-    seen += follower.finish()
-    levels = [one.sightings[0].opacity if one.sightings else 0.0 for _, one in seen]
+    seen = followed(pictures)
+    levels = [strength(one) for one in seen]
     angles = [angle(number / FPS) for number in range(len(levels))]
     gone = next((n for n, level in enumerate(levels) if level == 0), None)
     back = next((n for n in range(len(levels)) if gone is not None and n > gone and levels[n] == 1), None)
-    far = [level for level, degrees in zip(levels, angles) if degrees > TURNED[1] + 8]
-    near = [level for level, degrees in zip(levels, angles) if degrees < TURNED[0] - 7]
+    far = [level for level, degrees in zip(levels, angles) if degrees > FAR]
+    near = [level for level, degrees in zip(levels, angles) if degrees < NEAR]
     named = [f"{angles[n]:.0f}" if n is not None else "never" for n in (gone, back)]
-    reasons = sorted({one.absence for _, one in seen if not one.sightings})
+    reasons = sorted({one.absence for one in seen if not one.sightings})
     return [
         *named,
         f"{sum(level > 0 for level in far)} of {len(far)} ({', '.join(reasons)})",
