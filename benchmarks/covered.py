@@ -96,6 +96,21 @@ def painted(picture: Tensor, matrix: Tensor, thing: Paint, distance: float) -> T
     return picture + weight * (colour.movedim(0, -1).clamp(0, 1) - picture)
 
 
+def read(clip: Path, count: int) -> list[Tensor]:
+    """The first pictures of a clip, [H, W, 3] in [0, 1]."""
+    with VideoReader(clip) as video:
+        return [frame.picture.rgb().float() / 255 for frame in islice(video.frames(), count)]
+
+
+def write(pictures: list[Tensor], path: Path) -> None:
+    """Keep pictures as a video, without an odd row or column."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    height, width = (side // 2 * 2 for side in pictures[0].shape[:2])
+    with VideoWriter(path, width, height, Fraction(FPS)) as writer:
+        for number, picture in enumerate(pictures):
+            writer.write((picture[:height, :width] * 255).round().byte(), number / FPS)
+
+
 def followed(pictures: list[Tensor]) -> list[Seen]:
     """What following sees in every picture."""
     follower, seen = DetectingFollower(MeshDetector()), []
@@ -114,11 +129,7 @@ def judged(pictures: list[Tensor], matrices: list[Tensor], name: str, out: Path 
     distances = [away(number / FPS) for number in range(len(pictures))]
     shown = [painted(p, m, THINGS[name], d) if d < 2 else p for p, m, d in zip(pictures, matrices, distances)]
     if out is not None:
-        height, width, _ = shown[0].shape
-        with VideoWriter(out, width // 2 * 2, height // 2 * 2, Fraction(FPS)) as writer:
-            for number, picture in enumerate(shown):
-                even = picture[: height // 2 * 2, : width // 2 * 2]
-                writer.write((even * 255).round().byte(), number / FPS)
+        write(shown, out)
     levels = [strength(one) for one in followed(shown)]
     covered = [level for level, distance in zip(levels, distances) if distance == 0]
     after = [level for number, level in enumerate(levels) if number / FPS > ARRIVES + STAYS + 2 * MOVES]
@@ -138,8 +149,7 @@ def main() -> None:
     print(hardware(), flush=True)
     rows = []
     for clip in arguments.clips:
-        with VideoReader(clip) as video:
-            pictures = [frame.picture.rgb().float() / 255 for frame in islice(video.frames(), FRAMES)]
+        pictures = read(clip, FRAMES)
         seen = followed(pictures)
         alone = sum(strength(one) < 1 for one in seen)
         rows.append([clip.stem, "nothing", "", "", f"{alone} of {len(seen)}"])

@@ -11,8 +11,6 @@ from __future__ import annotations
 
 import argparse
 import math
-from fractions import Fraction
-from itertools import islice
 from pathlib import Path
 
 import torch
@@ -22,11 +20,11 @@ from torch import Tensor
 
 from lipforcing.faces.face_mesh import FaceMesh, regions, roi_from_landmarks
 from lipforcing.faces.mesh_detector import MeshDetector
-from lipforcing.media import ImagePicture, VideoReader, VideoWriter
+from lipforcing.media import ImagePicture
 from lipforcing.timeline import FPS
 
 from .common import hardware, table
-from .covered import followed, strength
+from .covered import followed, read, strength, write
 
 FRAMES, LARGEST = 90, 80.0  # degrees
 STARTS, TURNS, STAYS = 0.4, 1.0, 1.0  # seconds
@@ -98,8 +96,7 @@ def main() -> None:
     print(hardware(), flush=True)
     rows = []
     for clip in arguments.clips:
-        with VideoReader(clip) as video:
-            pictures = [frame.picture.rgb().float() / 255 for frame in islice(video.frames(), FRAMES)]
+        pictures = read(clip, FRAMES)
         found = mesh_points(pictures)
         triangles = torch.from_numpy(Triangulation(*found[0][:, :2].T.numpy()).triangles).long()
         # Corners of triangles that face the camera run the same way round as x and y axes do.
@@ -109,10 +106,7 @@ def main() -> None:
         triangles[wrong] = triangles[wrong].flip(-1)
         shown = [turned(p, m, triangles, angle(n / FPS)) for n, (p, m) in enumerate(zip(pictures, found))]
         if arguments.out is not None:
-            height, width, _ = shown[0].shape
-            with VideoWriter(arguments.out / f"{clip.stem}_turned.mp4", width, height, Fraction(FPS)) as writer:
-                for n, picture in enumerate(shown):
-                    writer.write((picture * 255).round().byte(), n / FPS)
+            write(shown, arguments.out / f"{clip.stem}_turned.mp4")
         rows.append([clip.stem, *judged(shown)])
         print(*rows[-1], flush=True)
     print(

@@ -70,7 +70,7 @@ class InOrder:
         """Nothing is under way."""
 
 
-PIXELS = 200_000_000  # of pictures under way at a time: two chunks of 4K, eight of 1080p
+PIXELS_UNDER_WAY = 200_000_000  # of pictures, at a time: two chunks of 4K, eight of 1080p
 ALWAYS = ("paste", "write")  # stages that also see chunks in which nobody is
 SMALL = ("crop", "paste", "write")  # stages of many small steps, which a team of threads makes no faster
 
@@ -87,7 +87,7 @@ class Overlapped:
         meter: times them.
         device: whose streams to use, if it has any; None leaves all stages on the current one.
         most: chunks under way at a time; by default one for every stage and one that waits. All that is held grows
-            with it: pictures, crops, faces. Of large pictures there are fewer, see ``PIXELS``.
+            with it: pictures, crops, faces. Of large pictures there are fewer, see ``PIXELS_UNDER_WAY``.
         check: called again and again while the caller waits for a stage; what it raises comes out of the wait.
     """
 
@@ -120,7 +120,7 @@ class Overlapped:
         self._large.wait()
 
     def submit(self, chunk: Chunk) -> list[Chunk]:
-        done = self._finished(self._most - 1, PIXELS - chunk.pixels)
+        done = self._finished(self._most - 1, PIXELS_UNDER_WAY - chunk.pixels)
         self._queues[0].put((chunk, None))
         self._under_way.append(chunk.pixels)
         return done

@@ -12,7 +12,7 @@ from kornia.metrics import ssim
 from benchmarks import covered
 from lipforcing.faces.follow import DetectingFollower
 from lipforcing.faces.yunet import YuNetDetector
-from lipforcing.media import Frame, ImagePicture, VideoReader
+from lipforcing.media import Frame, ImagePicture
 
 from .pasting import crops_of, pasted, weights_of
 
@@ -24,8 +24,7 @@ def detector(assets):
 
 @pytest.mark.parametrize("thing", ["fingers", "microphone"])
 def test_a_covered_mouth_is_left_alone_and_a_free_one_is_not(clips, thing):
-    with VideoReader(clips / "ls_demo1.mp4") as video:
-        shown = [frame.picture.rgb().float() / 255 for frame in islice(video.frames(), covered.FRAMES)]
+    shown = covered.read(clips / "ls_demo1.mp4", covered.FRAMES)
     matrices = [seen.sightings[0].matrix for seen in covered.followed(shown)]  # none is left alone
     painted_on, seconds, left_alone = covered.judged(shown, matrices, thing, None)
     assert painted_on == "0 of 25" and float(seconds) < 0.2 and left_alone == "0 of 20"

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from lipforcing.stream.chunk import Chunk
-from lipforcing.stream.execute import PIXELS, InOrder, Overlapped
+from lipforcing.stream.execute import PIXELS_UNDER_WAY, InOrder, Overlapped
 from lipforcing.stream.meter import Meter
 
 MARK = contextvars.ContextVar("mark", default="")
@@ -79,7 +79,9 @@ def test_who_waits_can_be_told_to_stop(waits_in):
     executor.close()
 
 
-@pytest.mark.parametrize(("most", "pixels", "under_way"), [(4, 0, 4), (8, PIXELS // 2, 2), (8, PIXELS + 1, 1)])
+@pytest.mark.parametrize(
+    ("most", "pixels", "under_way"), [(4, 0, 4), (8, PIXELS_UNDER_WAY // 2, 2), (8, PIXELS_UNDER_WAY + 1, 1)]
+)
 def test_who_submits_waits_while_too_much_is_under_way(most, pixels, under_way):
     """Too many chunks, or too large ones; a chunk that is too large by itself is alone."""
     gate, log = threading.Event(), []
