@@ -21,7 +21,8 @@ from .sources import TensorSource
 METADATA_KEY = "lipforcing"
 OFFICIAL_HEAD_DIM = 128
 BLOCK = re.compile(r"^blocks\.(\d{1,6})\.")
-CODEC_BLOCK = re.compile(r"^decoder\.blocks\.(\d{1,6})\.")
+ENCODER_BLOCK = re.compile(r"^encoder\.blocks\.(\d{1,6})\.")
+DECODER_BLOCK = re.compile(r"^decoder\.blocks\.(\d{1,6})\.")
 WAV2VEC2_LAYER = re.compile(r"^wav2vec2\.encoder\.layers\.(\d{1,6})\.")
 HIDDEN = ("num_heads", "text_len", "eps")  # fields of WanConfig that no shape shows
 
@@ -127,7 +128,9 @@ def tiny_codec_config(source: TensorSource) -> TinyCodecConfig:
     return TinyCodecConfig(
         latent_channels=outputs("encoder.linear.weight", usual.latent_channels),
         width=outputs("encoder.enter.weight", usual.width),
-        blocks=_count(CODEC_BLOCK, source) or usual.blocks,
+        blocks=_count(ENCODER_BLOCK, source) or usual.blocks,
+        decoder_width=outputs("decoder.enter.weight", usual.decoder_width),
+        decoder_blocks=_count(DECODER_BLOCK, source) or usual.decoder_blocks,
         smooth_width=outputs("smooth.0.weight", usual.smooth_width),
         fine=outputs("fine.mix_quarter.weight", 0),
     )

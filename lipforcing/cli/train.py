@@ -30,9 +30,12 @@ def add_commands(commands) -> None:
 
 def command_train(arguments: argparse.Namespace) -> None:
     """Train parts one after the other."""
+    import torch
+
     from ..distill.parallel import processes
     from ..distill.recipes import train_part
 
+    torch.set_float32_matmul_precision("high")  # TF32 where a GPU has it, as its convolutions do anyway
     names = PARTS if "all" in arguments.recipes else arguments.recipes
     try:
         with processes(device_choice(arguments.device)) as (device, mesh):

@@ -27,8 +27,8 @@ class TinyCodecConfig:
 
     Attributes:
         latent_channels: channels of the latents.
-        width: channels of the refining convolutions.
-        blocks: memory blocks in each direction.
+        width, blocks: channels of the encoder's refining convolutions, and memory blocks of them.
+        decoder_width, decoder_blocks: the same of the decoder.
         smooth_width: channels of the last convolutions, over pixels, which hide the seams between blocks.
         fine: channels of the decoder at a quarter of the resolution, half of them at half of it; 0 is no such stage.
     """
@@ -36,6 +36,8 @@ class TinyCodecConfig:
     latent_channels: int = LATENT_CHANNELS
     width: int = 128
     blocks: int = 3
+    decoder_width: int = 128
+    decoder_blocks: int = 3
     smooth_width: int = 16
     fine: int = 0
 
@@ -68,12 +70,12 @@ class MemoryBlock(nn.Module):
 class Direction(nn.Module):
     """A linear map of blocks and its convolutional refinement; used for either direction."""
 
-    def __init__(self, inputs: int, outputs: int, config: TinyCodecConfig, operations, **factory) -> None:
+    def __init__(self, inputs: int, outputs: int, width: int, blocks: int, operations, **factory) -> None:
         super().__init__()
         self.linear = operations.Conv2d(inputs, outputs, 1, **factory)
-        self.enter = operations.Conv2d(inputs, config.width, 1, **factory)
-        self.blocks = nn.ModuleList(MemoryBlock(config.width, operations, **factory) for _ in range(config.blocks))
-        self.leave = operations.Conv2d(config.width, outputs, 1, **factory)
+        self.enter = operations.Conv2d(inputs, width, 1, **factory)
+        self.blocks = nn.ModuleList(MemoryBlock(width, operations, **factory) for _ in range(blocks))
+        self.leave = operations.Conv2d(width, outputs, 1, **factory)
 
     def forward(self, x: Tensor, memory: list[Tensor | None]) -> tuple[Tensor, Tensor]:
         """Run time steps [B, t, C, h, w]; ``memory`` holds the last input of every block and is brought up to date.
@@ -133,9 +135,10 @@ class TinyCodec(nn.Module):
         factory = {"device": device, "dtype": dtype}
         self.config = config or TinyCodecConfig()
         self.latent_channels = self.config.latent_channels
-        self.encoder = Direction(BLOCK_VALUES, self.latent_channels, self.config, operations, **factory)
-        self.decoder = Direction(self.latent_channels, BLOCK_VALUES, self.config, operations, **factory)
-        width, fine = self.config.width, self.config.fine
+        width, blocks, fine = self.config.decoder_width, self.config.decoder_blocks, self.config.fine
+        sizes = self.config.width, self.config.blocks
+        self.encoder = Direction(BLOCK_VALUES, self.latent_channels, *sizes, operations, **factory)
+        self.decoder = Direction(self.latent_channels, BLOCK_VALUES, width, blocks, operations, **factory)
         self.fine = Fine(width, fine, operations, **factory) if fine else None
         self.smooth = nn.Sequential(
             operations.Conv2d(3, self.config.smooth_width, 3, padding=1, **factory),
@@ -194,7 +197,7 @@ class TinyDecoder:
 
     def __init__(self, codec: TinyCodec, clamp: bool) -> None:
         self.codec = codec
-        self.memory: list[Tensor | None] = [None] * codec.config.blocks
+        self.memory: list[Tensor | None] = [None] * codec.config.decoder_blocks
         self.clamp = clamp
         self.started = False
 

@@ -69,7 +69,7 @@ CHOICES = {
     "optimizer": ("muon", "adamw"),
     "schedule": ("cosine", "constant"),
     "precision": tuple(PRECISIONS),
-    "start": ("principal", "package"),
+    "start": ("principal", "codec"),
 }
 
 

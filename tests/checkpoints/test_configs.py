@@ -82,7 +82,7 @@ def test_published_sizes(golden_json):
 
 
 @pytest.mark.parametrize(
-    "config", [TinyCodecConfig(), TinyCodecConfig(8, 12, 2, 4, 6), TinyCodecConfig(width=24, fine=8)]
+    "config", [TinyCodecConfig(), TinyCodecConfig(8, 12, 2, 10, 4, 4, 6), TinyCodecConfig(width=24, fine=8)]
 )
 def test_sizes_of_a_tiny_codec_show_in_its_tensors(config):
     assert tiny_codec_config(InMemory(TinyCodec(config, device="meta").state_dict())) == config

@@ -18,7 +18,9 @@ LIMIT = 1e-10
 MAKERS = {
     "taehv": lambda **kwargs: TAEHV(TAEHVConfig(widths=(6, 5, 4, 3), encoder_width=4, blocks=2), **kwargs),
     "taehv_tiny": lambda **kwargs: TAEHV(taehv_tiny(), **kwargs),
-    "tiny": lambda **kwargs: TinyCodec(TinyCodecConfig(width=6, blocks=2, smooth_width=4), **kwargs),
+    "tiny": lambda **kwargs: TinyCodec(
+        TinyCodecConfig(width=6, blocks=2, decoder_width=6, decoder_blocks=2, smooth_width=4), **kwargs
+    ),
     "wan": lambda **kwargs: WanVAE(WanVAEConfig(dim=4, num_res_blocks=1), **kwargs),
 }
 SIZE = (16, 24)

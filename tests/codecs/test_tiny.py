@@ -12,7 +12,7 @@ from lipforcing.codecs.tiny import Fine, TinyCodec, TinyCodecConfig, from_blocks
 @pytest.fixture(scope="module", params=[0, 6], ids=["blocks alone", "fine"])
 def codec(request) -> TinyCodec:
     torch.manual_seed(3)
-    return TinyCodec(TinyCodecConfig(width=12, blocks=2, smooth_width=4, fine=request.param)).requires_grad_(False)
+    return TinyCodec(TinyCodecConfig(16, 12, 2, 10, 3, 4, fine=request.param)).requires_grad_(False)
 
 
 @pytest.fixture(scope="module")

@@ -57,7 +57,11 @@ def small_family(look_ahead: int = 0, seed: int = 0) -> Family:
     student = WanTransformer(config).requires_grad_(False).eval()
     for parameter in student.parameters():
         torch.nn.init.normal_(parameter, std=max(parameter.shape[-1], 1) ** -0.5)
-    codec = TinyCodec(TinyCodecConfig(width=8, blocks=1, smooth_width=4)).requires_grad_(False).eval()
+    codec = (
+        TinyCodec(TinyCodecConfig(width=8, blocks=1, decoder_width=8, decoder_blocks=1, smooth_width=4))
+        .requires_grad_(False)
+        .eval()
+    )
     encoder = LookingAhead(codec, look_ahead) if look_ahead else codec
     return Family(NetworkStudent(student), encoder, codec, Loudness(), torch.zeros(1, 1, 4), CROP)
 

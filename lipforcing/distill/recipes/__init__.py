@@ -50,7 +50,7 @@ def train_part(
     """
     recipe, task_of = RECIPES[name]
     recipe = changed(recipe, settings)
-    workshop = Workshop(out)
+    workshop = Workshop(out, device)
     task = task_of(recipe, workshop)
     what = {"recipe": asdict(recipe), "made_of": task.made_of}
     folder = workshop.checkpoints / f"{name}-{fingerprint(what)}"

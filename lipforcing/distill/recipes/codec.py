@@ -15,7 +15,6 @@ from ...codecs.base import LATENT_CHANNELS, SPATIAL_FACTOR, decode, encode
 from ...codecs.tiny import TinyCodec, TinyCodecConfig, to_blocks
 from ...faces.mask import pixel_mask
 from ...timeline import latents_for_frames
-from ...tiny import family
 from ..cache import weights_hash
 from ..parallel import Network, rank
 from ..recipe import Recipe
@@ -37,11 +36,11 @@ class CodecRecipe(Recipe):
         mouth_weight: of the mouth's pixels in the loss.
         latent_noise: what the decoder must forgive the diffusion model.
         edge_weight: of the differences of neighbouring pixels in the loss.
-        blocks, fine: sizes, see ``TinyCodecConfig``.
+        blocks, width, decoder_blocks, decoder_width, fine: sizes, see ``TinyCodecConfig``.
         mouth_share: share of the samples in the lower part of the picture; the others lie anywhere.
         encoder_learns: else the decoder alone does, and what was trained on the codec's latents stays valid.
-        start: ``principal`` components, or the codec that comes with the ``package``, to which new layers
-            add nothing yet.
+        start: ``principal`` components, or the ``codec`` that was trained before (its sizes then count): in the
+            workshop, else the package's.
     """
 
     people: int = 500
@@ -52,6 +51,9 @@ class CodecRecipe(Recipe):
     latent_noise: float = 0.08
     edge_weight: float = 1.0
     blocks: int = 3
+    width: int = 128
+    decoder_blocks: int = 3
+    decoder_width: int = 128
     fine: int = 0
     mouth_share: float = 0.0
     encoder_learns: bool = True
@@ -63,15 +65,24 @@ RECIPE = CodecRecipe(
 )
 
 
+PEOPLE_TO_START = 500  # whose principal components a codec starts from
+GREY_EVERY = 8  # samples, of which one has its mouth greyed out
+
+
+def sizes(recipe: CodecRecipe) -> TinyCodecConfig:
+    """Of the codec that a recipe trains from the start."""
+    names = ("width", "blocks", "decoder_width", "decoder_blocks", "fine")
+    return TinyCodecConfig(**{name: getattr(recipe, name) for name in names})
+
+
 class CodecTask:
     """Reconstruct patches of drawn faces, some of them with the mouth greyed out."""
 
     def __init__(self, recipe: CodecRecipe, workshop: Workshop) -> None:
         self.recipe, self.workshop = recipe, workshop
-        self.config = TinyCodecConfig(blocks=recipe.blocks, fine=recipe.fine)
-        self.mouth = pixel_mask(*SIZE).float()
-        self.packaged = family.load("codec") if recipe.start == "package" else None
-        self.made_of = {"codec": weights_hash(self.packaged)} if self.packaged else {}
+        self.earlier = workshop.part("codec") if recipe.start == "codec" else None
+        self.config = self.earlier.config if self.earlier else sizes(recipe)
+        self.made_of = {"codec": weights_hash(self.earlier)} if self.earlier else {}
         self.networks = {"codec": Network(self.build, self.first_weights)}
 
     def build(self) -> TinyCodec:
@@ -87,43 +98,57 @@ class CodecTask:
         return random_faces(recipe.seed, recipe.people, recipe.frames, self.workshop.data)[0]
 
     def first_weights(self) -> Mapping[str, Tensor]:
+        if self.earlier:
+            return self.earlier.state_dict()
         with seeded(self.recipe.seed):
-            codec = initialise(TinyCodec(self.config), pixels(self.pool[:, :4]))
-        if self.packaged is not None:
-            codec.load_state_dict(self.packaged.state_dict(), strict=False)
-        return codec.state_dict()
+            return initialise(TinyCodec(self.config), pixels(self.pool[:PEOPLE_TO_START, :4])).state_dict()
 
     def draw(self, step: int, generator: torch.Generator) -> Batch:
-        """Video patches [B, 3, 9, 64, 64], the weights of their pixels [B, 1, 1, 64, 64], and noise for the latents."""
+        """Where patches begin (person, frame, top, left) [B], whether their mouth is greyed out [B], and noise."""
         recipe, patch = self.recipe, self.recipe.patch
-
-        def pick(limit: int) -> list[int]:
-            return torch.randint(limit, (recipe.batch,), generator=generator).tolist()
-
-        weight = 1 + (recipe.mouth_weight - 1) * self.mouth
-        videos, weights = [], []
-        starts = pick(recipe.people), pick(recipe.frames - recipe.window + 1)
-        places = zip(*starts, pick(SIZE[0] - patch + 1), pick(SIZE[1] - patch + 1))
-        anywhere = recipe.batch - round(recipe.mouth_share * recipe.batch)
-        for i, (person, start, top, left) in enumerate(places):
-            if i >= anywhere:
-                top = SIZE[0] - patch - top // 3  # the lower part of the picture
-            area = slice(top, top + patch), slice(left, left + patch)
-            video = pixels(self.pool[person, start : start + recipe.window, area[0], area[1]])
-            # the codec also meets clips whose mouth is greyed out
-            videos.append(video * (1 - self.mouth[area]) if i == 0 else video)
-            weights.append(weight[area][None, None])
+        limits = {
+            "person": recipe.people,
+            "frame": recipe.frames - recipe.window + 1,
+            "top": SIZE[0] - patch + 1,
+            "left": SIZE[1] - patch + 1,
+        }
+        batch = {name: torch.randint(n, (recipe.batch,), generator=generator) for name, n in limits.items()}
+        low = slice(recipe.batch - round(recipe.mouth_share * recipe.batch), None)
+        batch["top"][low] = SIZE[0] - patch - batch["top"][low] // 3  # the lower part of the picture
+        # the codec also meets clips whose mouth is greyed out
+        batch["grey"] = torch.arange(recipe.batch) % GREY_EVERY == 0
         latents = (LATENT_CHANNELS, latents_for_frames(recipe.window), patch // SPATIAL_FACTOR, patch // SPATIAL_FACTOR)
         noise = recipe.latent_noise * torch.randn((recipe.batch, *latents), generator=generator)
-        return {"video": torch.stack(videos), "weight": torch.stack(weights), "noise": noise}
+        return {**batch, "noise": noise}
+
+    def patches(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Videos [B, 3, 9, 64, 64] and the weights of their pixels [B, 1, 1, 64, 64], on the batch's device."""
+        self.pool = self.pool.to(batch["person"].device)  # it stays there
+        mouth = pixel_mask(*SIZE).to(self.pool.device).float()
+
+        def along(name: str, length: int) -> Tensor:
+            return batch[name][:, None] + torch.arange(length, device=self.pool.device)
+
+        frames, rows, columns = (
+            along("frame", self.recipe.window),
+            along("top", self.recipe.patch),
+            along("left", self.recipe.patch),
+        )
+        at = rows[:, :, None], columns[:, None, :]
+        video = pixels(
+            self.pool[batch["person"][:, None, None, None], frames[:, :, None, None], at[0][:, None], at[1][:, None]]
+        )
+        mouth = mouth[at][:, None, None]
+        video = video * (1 - mouth * batch["grey"][:, None, None, None, None])
+        return video, 1 + (self.recipe.mouth_weight - 1) * mouth
 
     def losses(
         self, step: int, batch: Batch, models: Mapping[str, nn.Module]
     ) -> Iterator[tuple[str, dict[str, Tensor]]]:
-        video = batch["video"]
+        video, weight = self.patches(batch)
         latents = encode(models["codec"], video)
         result = decode(models["codec"], latents + batch["noise"], clamp=False).float()
-        picture = reconstruction_loss(result, video, batch["weight"], self.recipe.edge_weight)
+        picture = reconstruction_loss(result, video, weight, self.recipe.edge_weight)
         moments = moment_loss(latents.float())
         l1 = F.l1_loss(result, video)
         yield "codec", {"loss": picture + 0.02 * moments, "l1": l1, "moments": moments}
@@ -177,7 +202,6 @@ def initialise(codec: TinyCodec, video: Tensor) -> TinyCodec:
     codec.decoder.linear.weight.copy_(colour[..., None, None])
     codec.decoder.linear.bias.copy_(mean)
     last = [codec.encoder.leave, codec.decoder.leave, codec.smooth[-1]]
-    last += [block.out for part in (codec.encoder, codec.decoder) for block in part.blocks[TinyCodecConfig.blocks :]]
     last += [codec.fine.leave] if codec.fine is not None else []
     for layer in last:
         nn.init.zeros_(layer.weight)

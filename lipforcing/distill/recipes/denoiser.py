@@ -129,10 +129,11 @@ class _OnLatents:
         return unseen_clips(self.config, self.workshop)
 
     def samples(self, batch: Batch) -> tuple[Tensor, Inputs]:
-        """Targets [B, 16, 9, h, w] and inputs of a batch's rows, on its device."""
-        x0, inputs = self.clips.inputs(batch["rows"].cpu(), self.config)
-        device = batch["rows"].device
-        return x0.to(device), moved(inputs, device)
+        """Targets [B, 16, 9, h, w] and inputs of a batch's rows, on its device, where drawn clips stay."""
+        rows = batch["rows"]
+        self.clips = self.clips.to(rows.device)
+        x0, inputs = self.clips.inputs(rows, self.config)
+        return x0.to(rows.device), moved(inputs, rows.device)
 
     def validate(self, models: Mapping[str, nn.Module], folder: Path) -> dict[str, float]:
         """See ``mouth_figures``, and the correlation of mouth openings; source, truth and result side by side."""

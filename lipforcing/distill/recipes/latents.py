@@ -67,10 +67,14 @@ class LatentClips:
         """Of the latents of a window, [16, 9, h, w]."""
         return tuple(self.target.shape[1:])
 
+    def to(self, device: torch.device) -> LatentClips:
+        """The same on a device."""
+        return LatentClips(*(part.to(device) for part in vars(self).values()))
+
     def inputs(self, rows: Tensor, config: WanConfig) -> tuple[Tensor, Inputs]:
         """Targets [B, 16, 9, 16, 16] and inputs of the windows ``rows``."""
         target, source, masked = (part[rows].float() for part in (self.target, self.source, self.masked))
-        mask = latent_mask(*target.shape[-2:]).float().expand(len(rows), 1, 1, -1, -1)
+        mask = latent_mask(*target.shape[-2:]).to(target).expand(len(rows), 1, 1, -1, -1)
         text = target.new_zeros(len(rows), config.text_len, config.text_dim)
         return target, Inputs(source[:, :, :1], mask, masked, source, self.audio[rows].float(), text)
 
@@ -80,7 +84,9 @@ def latent_clips(spoken: Spoken, workshop: Workshop) -> LatentClips:
     codec = workshop.part("codec")
 
     def make(folder: Path) -> None:
-        clips = encode_clips(speech_clips(spoken, workshop.data), codec, spoken.stride)
+        clips = encode_clips(
+            speech_clips(spoken, workshop.data), codec.to(workshop.device), spoken.stride, workshop.device
+        )
         save_file(vars(clips), folder / "latents.safetensors")
 
     what = latent_origin(spoken, codec)
@@ -101,9 +107,9 @@ def latent_origin(spoken: Spoken, codec: TinyCodec) -> dict:
 
 
 @torch.no_grad()
-def encode_clips(clips: SpeechClips, codec: VideoCodec, stride: int) -> LatentClips:
-    """Encode windows of every clip, ``stride`` frames apart; latents are kept in half precision."""
-    keep = 1 - pixel_mask(*SIZE).float()
+def encode_clips(clips: SpeechClips, codec: VideoCodec, stride: int, device: torch.device | str = "cpu") -> LatentClips:
+    """Encode windows of every clip, ``stride`` frames apart, on the codec's ``device``; kept in half precision."""
+    keep = 1 - pixel_mask(*SIZE).float().to(device)
     audio_encoder = LogMelEncoder()
     count, frames = clips.target.shape[:2]
     starts = range(0, frames - WINDOW + 1, stride)
@@ -116,8 +122,10 @@ def encode_clips(clips: SpeechClips, codec: VideoCodec, stride: int) -> LatentCl
         features = encode_audio(audio_encoder, clips.waveform[i], frames)[:frames]
         rows = slice(i * len(starts), (i + 1) * len(starts))
         audio[rows] = torch.stack([features[s : s + WINDOW] for s in starts]).half()
-        of_target = pixels(torch.stack([clips.target[i, s : s + WINDOW] for s in starts]))
-        of_source = pixels(torch.stack([clips.source[i, s : s + WINDOW] for s in starts]))
+        of_target, of_source = (
+            pixels(torch.stack([shown[i, s : s + WINDOW] for s in starts]).to(device))
+            for shown in (clips.target, clips.source)
+        )
         for part, video in ((target, of_target), (source, of_source), (masked, of_target * keep)):
             part[rows] = encode(codec, video).half()
     return LatentClips(target, source, masked, audio)

@@ -57,6 +57,10 @@ class PreparedSamples:
         """Of the latents of a sample, [16, f, h, w]."""
         return tuple(load(self.folders[0] / LATENTS)["input_latents"].shape)
 
+    def to(self, device: torch.device) -> PreparedSamples:
+        """The same: they are read when they are asked for, wherever they go."""
+        return self
+
     @property
     def made_of(self) -> dict:
         """The names of the samples, which tell their content."""

@@ -19,9 +19,11 @@ class Workshop:
 
     Attributes:
         out: of logs and plots; ``data``, ``checkpoints`` and ``weights`` are in it.
+        device: on which networks make data.
     """
 
     out: Path
+    device: torch.device | str = "cpu"
 
     @property
     def data(self) -> Path:

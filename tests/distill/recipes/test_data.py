@@ -98,3 +98,13 @@ def test_spoken_clips_show_a_person_twice_and_are_made_once(monkeypatch, tmp_pat
     assert changed.any() and not changed[: SIZE[0] // 4].any()  # the mouth's rows; hair and brows are the same
     again = speech_clips(Spoken(1, 2, 4), tmp_path)
     assert len(asked) == 2 and torch.equal(again.source, clips.source) and torch.equal(again.mouth, clips.mouth)
+
+
+def test_processes_draw_what_one_draws(monkeypatch):
+    clips = [(who, [random_mouth(torch.Generator().manual_seed(who), 2).numpy()]) for who in (3, 4)]
+    alone = list(data.in_parallel(data.drawn_clip, clips, "alone"))
+    monkeypatch.setattr(data, "WORTH_A_PROCESS", 1)
+    monkeypatch.setattr(data.os, "cpu_count", lambda: 2)
+    together = list(data.in_parallel(data.drawn_clip, clips, "together"))
+    assert len(together) == 2 and all((one == other).all() for one, other in zip(alone, together))
+    assert (alone[0] != alone[1]).any()

@@ -27,7 +27,7 @@ def clips(monkeypatch) -> LatentClips:
     target = source.clone()
     target[:, :, latents.pixel_mask(*SIZE)] = 99
     waveform = 0.1 * torch.randn(1, FRAMES * 640)
-    codec = TinyCodec(TinyCodecConfig(width=8, blocks=1, smooth_width=4)).eval()
+    codec = TinyCodec(TinyCodecConfig(width=8, blocks=1, decoder_width=8, decoder_blocks=1, smooth_width=4)).eval()
     return encode_clips(SpeechClips(source, target, torch.zeros(1, FRAMES, 5), waveform), codec, STRIDE)
 
 
@@ -50,7 +50,7 @@ def test_latents_are_those_of_the_workshops_codec(monkeypatch, tmp_path):
     """Made once for an encoder, whatever decoder it has, and anew for another one."""
     asked = []
 
-    def encode_all(clips, codec, stride):
+    def encode_all(clips, codec, stride, device):
         asked.append(codec.encoder.linear.bias[0].item())
         return LatentClips(*(torch.full((2, 3), asked[-1]) for _ in range(4)))
 
