@@ -8,7 +8,7 @@ from pathlib import Path
 from .common import add, add_device, device_choice
 
 PARTS = ("codec", "meter", "syncnet", "syncnet_logmel", "teacher", "student")
-OTHERS = ("teacher_varied", "student_varied")  # ways to train a part that the package's weights were not trained in
+OTHERS = ("codec_decoder", "teacher_varied", "student_varied")  # other ways to train a part
 
 
 def add_commands(commands) -> None:

@@ -21,6 +21,7 @@ from .workshop import Workshop
 
 RECIPES: dict[str, tuple[Recipe, type]] = {
     "codec": (codec.RECIPE, codec.CodecTask),
+    "codec_decoder": (codec.DECODER, codec.CodecTask),
     "meter": (meter.RECIPE, meter.MeterTask),
     "syncnet": (syncnet.RECIPE, syncnet.SyncNetTask),
     "syncnet_logmel": (syncnet.LOGMEL, syncnet.SyncNetTask),

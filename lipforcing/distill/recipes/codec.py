@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -64,6 +64,9 @@ RECIPE = CodecRecipe(
     "codec", iterations=2400, learning_rate=2e-3, seed=11, batch=8, validate_every=500, precision="bfloat16"
 )
 
+
+# More steps of the decoder, which leave valid what was trained on the codec's latents.
+DECODER = replace(RECIPE, learning_rate=1e-3, ema_decay=0.999, encoder_learns=False, start="codec", validate_every=0)
 
 PEOPLE_TO_START = 500  # whose principal components a codec starts from
 GREY_EVERY = 8  # samples, of which one has its mouth greyed out
