@@ -1,7 +1,8 @@
-"""The one script for a GPU that is there for minutes only: numbers, speed, kernels, in at most eight minutes.
+"""The one script for a GPU that is there for minutes only: numbers, speed, kernels, a training step.
 
-    python -m benchmarks.gpu --out gpu            # CUDA, the published sizes
-    python -m benchmarks.gpu --out gpu --small    # the same on any machine, at the tiny sizes
+    python -m benchmarks.gpu --out gpu                # CUDA, the published sizes, in at most eight minutes
+    python -m benchmarks.gpu --out gpu --minutes 4    # the most telling of it in half the time
+    python -m benchmarks.gpu --out gpu --small        # the same on any machine, at the tiny sizes
 
 Every section has a time limit and leaves what it found in ``gpu.json`` and ``gpu.md`` before the next one starts.
 """
@@ -36,8 +37,9 @@ from lipforcing.stream.meter import Meter
 from tests.golden_weights import procedural_weights, taehv_rule
 
 from .common import ROOT, hardware, table
+from .training_step import CASES, LORA_RANK, Case, measure
 
-TOTAL = 8 * 60  # seconds
+MINUTES = 8.0  # that the sections' limits are made for
 GOLDENS = ROOT / "tests" / "data" / "goldens"
 FIELDS = ("dim", "ffn_dim", "num_heads", "num_layers", "in_dim", "out_dim", "text_dim", "text_len", "freq_dim", "eps")
 
@@ -204,37 +206,44 @@ def speed(name: str, family: Family, chunks: int, **options) -> dict:
 
 
 def variants(preset: str, device: torch.device, dtype: torch.dtype, chunks: int) -> Iterator[Callable[[], dict]]:
-    """Ways to run one size, each as a function that measures it; the last ones change the network for good."""
+    """Ways to run one size, each as a function that measures it, the most telling ones first."""
     from torch.nn.attention import SDPBackend, sdpa_kernel
 
     family = random_family(preset, device, dtype)
     network = family.student.network
-    yield lambda: speed(f"{preset}, eager", family, chunks)
-    yield lambda: speed(f"{preset}, merged cache write", family, chunks, merged=True)
-    if device.type == "cuda":
-        for backend in (SDPBackend.FLASH_ATTENTION, SDPBackend.CUDNN_ATTENTION, SDPBackend.EFFICIENT_ATTENTION):
 
-            def with_backend(backend=backend) -> dict:
-                # The text's keys have a bias, which not every back-end takes.
-                with sdpa_kernel([backend, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH], set_priority=True):
-                    return speed(f"{preset}, {backend.name.lower()}", family, chunks)
+    def row(name: str, **options) -> dict:
+        return speed(f"{preset}, {name}", family, chunks, **options)
 
-            yield with_backend
-        captured = replace(family, student=CapturedStudent(network))
-        yield lambda: speed(f"{preset}, CUDA graphs", captured, chunks)
-        del captured
+    def graphs(name: str) -> dict:
+        return speed(f"{preset}, {name}", replace(family, student=CapturedStudent(network)), chunks)
 
     def compiled() -> dict:
         torch._dynamo.reset()
         parallelize(network, policy=Policy(compile=True, backend="inductor" if device.type == "cuda" else "eager"))
-        return speed(f"{preset}, compiled per block", family, chunks)
+        return row("compiled per block")
 
+    def plain_graphs() -> dict:
+        with torch.compiler.set_stance("force_eager"):  # as if nothing was compiled
+            return graphs("CUDA graphs")
+
+    yield lambda: row("eager")
+    yield lambda: row("merged cache write", merged=True)
     yield compiled
-    if device.type == "cuda":
-        yield lambda: speed(f"{preset}, compiled, merged", family, chunks, merged=True)
-        yield lambda: speed(
-            f"{preset}, compiled, CUDA graphs", replace(family, student=CapturedStudent(network)), chunks
-        )
+    if device.type != "cuda":
+        return
+    yield plain_graphs
+    yield lambda: graphs("compiled, CUDA graphs")
+    yield lambda: row("compiled, merged", merged=True)
+    for backend in (SDPBackend.FLASH_ATTENTION, SDPBackend.CUDNN_ATTENTION, SDPBackend.EFFICIENT_ATTENTION):
+
+        def with_backend(backend=backend) -> dict:
+            # The text's keys have a bias, which not every back-end takes.
+            order = [backend, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
+            with torch.compiler.set_stance("force_eager"), sdpa_kernel(order, set_priority=True):
+                return row(backend.name.lower())
+
+        yield with_backend
 
 
 @torch.inference_mode()
@@ -263,6 +272,17 @@ def kernels(family: Family, device: torch.device, count: int = 15) -> list[dict]
         }
         for event in events[:count]
     ]
+
+
+def training(device: torch.device, cases: Iterable[Case], seconds: float) -> Iterator[dict]:
+    """A training's step of each case, predicted and measured; shorter samples only where longer ones did not fit."""
+    done: set[tuple] = set()
+    for case in cases:
+        if (case.preset, case.task) not in done:
+            row = measure(case, device, seconds)
+            if row["result"] == "done":
+                done.add((case.preset, case.task))
+            yield row
 
 
 class Report:
@@ -300,7 +320,9 @@ def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=Path("gpu"), help="folder for gpu.json and gpu.md")
     parser.add_argument("--small", action="store_true", help="tiny sizes, on the CPU: a rehearsal")
+    parser.add_argument("--minutes", type=float, default=MINUTES, help="in all; the sections' limits follow")
     arguments = parser.parse_args(argv)
+    scale = arguments.minutes / MINUTES
     device = torch.device("cpu" if arguments.small else "cuda")
     dtype = torch.float32 if arguments.small else torch.bfloat16
     presets = {"tiny": 300} if arguments.small else {"wan_1_3b": 150, "wan_14b": 220}
@@ -308,13 +330,13 @@ def main(argv: list[str] | None = None) -> None:
     report, began = Report(arguments.out, device), time.monotonic()
 
     def section(name: str, seconds: float, run: Callable[[], Iterable[dict]]) -> None:
-        left = TOTAL - (time.monotonic() - began)
+        left = 60 * arguments.minutes - (time.monotonic() - began)
         if left < 5:
             report.add(name, [], "not run: no time left")
             return
         start, note = time.monotonic(), ""
         try:
-            with limited(min(seconds, left)):
+            with limited(min(scale * seconds, left)):
                 for row in run():
                     report.add(name, [row])
         except OutOfTime:
@@ -326,11 +348,11 @@ def main(argv: list[str] | None = None) -> None:
 
     section("Numbers against the goldens", 180 if arguments.small else 60, lambda: numbers(device))
     for preset, seconds in presets.items():
-        end = time.monotonic() + seconds
+        end = time.monotonic() + scale * seconds
         title = f"Speed, {preset}, {str(dtype).removeprefix('torch.')}"
         runs = variants(preset, device, dtype, chunks)
         for number, run in enumerate(runs):
-            section(title, max(10.0, end - time.monotonic()), lambda run=run: [run()])
+            section(title, max(10.0, end - time.monotonic()) / scale, lambda run=run: [run()])
             if number == 0:
                 family = random_family(preset, device, dtype)
                 section(f"Does a chunk wait, {preset}", 30, lambda family=family: waits(device, family))
@@ -342,6 +364,12 @@ def main(argv: list[str] | None = None) -> None:
         gc.collect()
         if device.type == "cuda":
             torch.cuda.empty_cache()
+    cases = (
+        [CASES[0]]
+        if arguments.small
+        else [Case("wan_1_3b"), *(Case("wan_14b", lora_rank=LORA_RANK, chunks=n) for n in (7, 3))]
+    )
+    section("Training step", 120 if arguments.small else 50, lambda: training(device, cases, 10 * scale))
     print((arguments.out / "gpu.md").read_text())
 
 

@@ -18,6 +18,7 @@ def test_rehearsal(tmp_path, capsys):
         "Speed",
         "Does a chunk wait",
         "Kernels",
+        "Training step",
     ]
     assert not any(section["notes"] for section in sections.values()), sections
     rows = sections["Numbers against the goldens"]["rows"]
@@ -26,7 +27,24 @@ def test_rehearsal(tmp_path, capsys):
     assert [row["run"].split(", ")[1] for row in speeds] == ["eager", "merged cache write", "compiled per block"]
     assert all(row["frames/s"] > 0 for row in speeds)
     assert {row["stage"] for row in sections["Does a chunk wait, tiny"]["rows"]} >= {"encode", "denoise", "decode"}
+    (step,) = sections["Training step"]["rows"]
+    assert step["result"] == "done" and step["s"] > 0 and step["predicted GB"] > 0
     assert "| kernel |" in (tmp_path / "gpu.md").read_text()
+
+
+def test_minutes_are_the_limit_of_all(tmp_path):
+    began = time.monotonic()
+    gpu.main(["--out", str(tmp_path), "--small", "--minutes", "0.05"])
+    assert time.monotonic() - began < 10
+    sections = json.loads((tmp_path / "gpu.json").read_text())["sections"]
+    assert all(section["notes"] == ["not run: no time left"] for section in sections.values())
+
+
+def test_a_shorter_sample_is_tried_only_where_a_longer_one_does_not_fit(monkeypatch):
+    cases = [gpu.Case("wan_14b", lora_rank=128, chunks=chunks) for chunks in (7, 3, 2)]
+    fits = {cases[1]}
+    monkeypatch.setattr(gpu, "measure", lambda case, *_: {"result": "done" if case in fits else "out of memory"})
+    assert [row["result"] for row in gpu.training(None, cases, 1.0)] == ["out of memory", "done"]
 
 
 def test_a_wrong_number_is_said():
