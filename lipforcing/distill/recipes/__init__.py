@@ -29,6 +29,8 @@ RECIPES: dict[str, tuple[Recipe, type]] = {
     "student": (denoiser.STUDENT, denoiser.StudentTask),
     "teacher_varied": (denoiser.TEACHER_VARIED, denoiser.TeacherTask),
     "student_varied": (denoiser.STUDENT_VARIED, denoiser.StudentTask),
+    "teacher_further": (denoiser.TEACHER_FURTHER, denoiser.TeacherTask),
+    "student_further": (denoiser.STUDENT_FURTHER, denoiser.StudentTask),
 }
 
 

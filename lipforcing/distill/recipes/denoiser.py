@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from ...codecs.base import decode
-from ...faces.mask import latent_mask
+from ...faces.mask import latent_mask, pixel_mask
 from ...models import Conditioning, Inputs, WanTransformer
 from ...models.config import tiny
 from ...sampling.causal import CausalStream, NetworkStudent
@@ -33,13 +33,15 @@ from ..parallel import Network, rank
 from ..recipe import Recipe
 from ..trainer import Batch
 from ..validation import levels, means, mouth_figures, write_video
-from .data import SPOKEN, VARIED, Spoken, pixels
+from .data import SIZE, SPOKEN, UNSEEN, VARIED, Spoken, pixels, random_faces
 from .latents import LatentClips, Shown, latent_clips, latent_origin, unseen_clips
+from .rebase import latent_map, rebased
 from .samples import PreparedSamples
 from .workshop import Workshop, seeded
 
 SHORT = 2 * CHUNK_LATENTS
 VALIDATION_STEPS = 10
+REBASE_PEOPLE = 16
 MOUTH_WEIGHT, REST_WEIGHT = 3.0, 0.3  # the rest is nearly given by the masked video
 
 
@@ -50,12 +52,15 @@ class DenoiserRecipe(Recipe):
     Attributes:
         spoken: drawn clips that it learns from.
         samples: prepared samples that it learns from instead, see ``PreparedSamples.listed``.
+        go_on: start from the network that comes with the package, taken to the latents of the workshop's codec
+            (``rebase``).
         lora_rank: of adapters that learn in the place of the whole network (see ``lora``); 0 is the whole network. A
             teacher with adapters starts from the one that comes with the package.
     """
 
     spoken: Spoken = SPOKEN
     samples: str = ""
+    go_on: bool = False
     lora_rank: int = 0
 
 
@@ -81,13 +86,18 @@ class StudentRecipe(DenoiserRecipe):
     self_forcing_from: float = 0.4
 
 
-# What made the weights of the package.
+# From the start, on English.
 TEACHER = TeacherRecipe("teacher", iterations=900, learning_rate=4e-3, seed=31, batch=8, validate_every=500)
 STUDENT = StudentRecipe("student", iterations=900, learning_rate=3e-3, seed=32, batch=8, validate_every=500)
 
 # On speech of many languages, with audio that is left out at times, and longer.
 TEACHER_VARIED = replace(TEACHER, iterations=2400, ema_decay=0.999, validate_every=400, audio_drop=0.1, spoken=VARIED)
 STUDENT_VARIED = replace(STUDENT, iterations=1200, validate_every=400, spoken=VARIED)
+
+# The same, from the package's networks and for a new codec: minutes instead of hours.
+FURTHER = {"learning_rate": 2e-3, "ema_decay": 0.99, "validate_every": 0, "go_on": True}
+TEACHER_FURTHER = replace(TEACHER_VARIED, iterations=900, **FURTHER)
+STUDENT_FURTHER = replace(STUDENT_VARIED, iterations=600, **FURTHER)
 
 
 def mouth_loss(prediction: Tensor, target: Tensor) -> Tensor:
@@ -117,6 +127,12 @@ class _OnLatents:
             network = self.build()
         network.load_state_dict(base.state_dict(), strict=not self.recipe.lora_rank)
         return network.state_dict()
+
+    def packaged(self, name: str) -> Mapping[str, Tensor]:
+        """Weights of the package's network ``name``, for the latents of the workshop's codec."""
+        videos = pixels(random_faces(UNSEEN, REBASE_PEOPLE, 17, self.workshop.data)[0])
+        videos = torch.cat((videos, videos * (1 - pixel_mask(*SIZE).float())))
+        return rebased(family.load(name), latent_map(family.load("codec"), self.workshop.part("codec"), videos))
 
     @cached_property
     def clips(self) -> LatentClips | PreparedSamples:
@@ -163,6 +179,8 @@ class TeacherTask(_OnLatents):
         self.networks = {"teacher": Network(self.build, self.first_weights)}
 
     def first_weights(self) -> Mapping[str, Tensor]:
+        if self.recipe.go_on:
+            return self.packaged("teacher")
         if self.base:
             return self.continued(self.base)
         with seeded(self.recipe.seed):
@@ -204,6 +222,9 @@ class StudentTask(_OnLatents):
 
     def __init__(self, recipe: StudentRecipe, workshop: Workshop) -> None:
         super().__init__(recipe, workshop)
+        if recipe.go_on:
+            self.networks = {"student": Network(self.build, lambda: self.packaged("student"))}
+            return
         teacher = workshop.part("teacher")
         self.made_of = {**self.made_of, "teacher": weights_hash(teacher)}
         self.networks = {"student": Network(self.build, lambda: self.continued(teacher))}
