@@ -257,11 +257,11 @@ def measure(case: Case, device: torch.device, seconds: float = 10.0, most: int =
     flops = known and known.flops / median(times)
     return row | {
         "measured GB": gigabytes(peak) if cuda else "",
-        "s": round(median(times), 3),
+        "s": short(median(times)),
         "of steps": len(times),
-        "first s": round(first, 2),
-        "predicted TFLOP": known and round(known.flops / 1e12, 2),
-        "TFLOP/s": flops and round(flops / 1e12, 2),
+        "first s": short(first),
+        "predicted TFLOP": known and short(known.flops / 1e12),
+        "TFLOP/s": flops and short(flops / 1e12),
         "result": "done",
     }
 
@@ -296,7 +296,12 @@ def learnt(model: nn.Module) -> bool:
 
 
 def gigabytes(size: float) -> float:
-    return round(size / 1e9, 2)
+    return short(size / 1e9)
+
+
+def short(value: float) -> float:
+    """Three digits of it."""
+    return float(f"{value:.3g}")
 
 
 def prediction_table(known: Mapping[str, Prediction]) -> str:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from itertools import count, cycle, repeat
+from itertools import chain, count, cycle, repeat
 
 from .duration import TOLERANCE, Fill, Plan
 from .reader import Frame, VideoReader
@@ -12,6 +13,10 @@ from .reader import Frame, VideoReader
 # Reading backwards decodes forwards and keeps a run of frames; a run is at most this long, and at most this large.
 SEGMENT_FRAMES = 48
 SEGMENT_BYTES = 256 * 2**20
+
+# The last frames are kept: sound is often a little longer than its video, and to read them again takes all frames from
+# the last key frame on.
+KEPT_FRAMES = 5
 
 
 def extended_frames(reader: VideoReader, plan: Plan) -> Iterator[Frame]:
@@ -30,12 +35,13 @@ def extended_frames(reader: VideoReader, plan: Plan) -> Iterator[Frame]:
 
 def endless_frames(reader: VideoReader, fill: Fill) -> Iterator[Frame]:
     """The video once, then whatever ``fill`` repeats of it, without end."""
-    interval, before, last = float(1 / reader.info.frame_rate), 0.0, None
+    interval, ends = float(1 / reader.info.frame_rate), deque(maxlen=KEPT_FRAMES)
     for frame in reader.frames():
         yield frame
-        if last is not None:
-            before, interval = last.time, frame.time - last.time
-        last = frame
+        ends.append(frame)
+    last = ends[-1]
+    if len(ends) > 1:
+        interval = last.time - ends[-2].time
     end = max(last.time + interval, reader.info.duration)
     if fill == "hold" or last.index == 0:
         # Multiples of the interval, not sums: hours of held frames do not drift.
@@ -44,7 +50,7 @@ def endless_frames(reader: VideoReader, fill: Fill) -> Iterator[Frame]:
     elif fill == "loop":
         yield from _looped(reader, end)
     else:
-        yield from _bounced(reader, end, before)
+        yield from _bounced(reader, end, ends)
 
 
 def frame_order(count: int, fill: Fill) -> Iterator[int]:
@@ -62,15 +68,15 @@ def _looped(reader: VideoReader, period: float) -> Iterator[Frame]:
             yield replace(frame, time=frame.time + times * period)
 
 
-def _bounced(reader: VideoReader, end: float, before: float) -> Iterator[Frame]:
+def _bounced(reader: VideoReader, end: float, ends: Sequence[Frame]) -> Iterator[Frame]:
     """n-2..1, 0..n-1, n-2..1 ...: time runs back and forth between the first and the last frame.
 
-    ``end`` is where the last frame ends, ``before`` when the one before it is shown.
+    ``end`` is where the last frame ends, ``ends`` are the last frames, two or more.
     """
-    last = reader.frames_read - 1
-    period = end + before
+    period = end + ends[-2].time
     for turn in count(1):
-        for frame in _backwards(reader, 1, last):
+        kept = (frame for frame in reversed([*ends][:-1]) if frame.index)
+        for frame in chain(kept, _backwards(reader, 1, ends[0].index)):
             yield replace(frame, time=turn * period - frame.time)
         for frame in reader.frames():
             yield replace(frame, time=turn * period + frame.time)

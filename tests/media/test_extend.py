@@ -63,6 +63,18 @@ def test_backwards_equals_brute_force_over_a_long_group_of_pictures(tmp_path, b_
         assert frame.time == pytest.approx(number / 25, abs=1e-6)
 
 
+def test_sound_that_is_a_little_longer_reads_nothing_again(tmp_path):
+    class Once(VideoReader):
+        def segment(self, first, end):
+            raise AssertionError("the frames at the end are known")
+
+    reader = Once(write_video(tmp_path / "a.mp4", numbered(20)))
+    shown = [
+        number_of(frame.image) for frame in islice(endless_frames(reader, "pingpong"), 20 + extend.KEPT_FRAMES - 1)
+    ]
+    assert shown == [*range(20), 18, 17, 16, 15]
+
+
 def test_memory_is_bounded_by_a_segment(tmp_path, monkeypatch):
     monkeypatch.setattr(extend, "SEGMENT_FRAMES", 8)
     pictures = weakref.WeakSet()
