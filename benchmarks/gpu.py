@@ -44,8 +44,8 @@ GOLDENS = ROOT / "tests" / "data" / "goldens"
 FIELDS = ("dim", "ffn_dim", "num_heads", "num_layers", "in_dim", "out_dim", "text_dim", "text_len", "freq_dim", "eps")
 
 
-class OutOfTime(Exception):
-    """A section used up its time."""
+class OutOfTime(BaseException):
+    """A section used up its time; no part of it may take this for an error of its own."""
 
 
 @contextlib.contextmanager
@@ -156,7 +156,8 @@ def numbers(device: torch.device) -> Iterator[dict]:
     yield error_row("TAEHV frames, float32", (decode(codec, latents) + 1) / 2, expected, (1e-4, 1e-5))
     if device.type == "cuda":  # float16 convolutions of the CPU take minutes
         half = (decode(codec.half(), latents.half()) + 1) / 2
-        yield error_row("TAEHV frames, float16", half, expected, (0.0025, 0.0002))
+        # the reference's own 0.0025 and 0.0002 are rounded to these digits
+        yield error_row("TAEHV frames, float16", half, expected, (0.00255, 0.00025))
 
 
 @torch.inference_mode()
