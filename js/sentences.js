@@ -19,6 +19,19 @@ const ranges = (text) =>
     .replace(/and (\d+) more ranges/, "以及另外 $1 段")
     .replaceAll(", ", "、");
 
+/** What a model also needs (nodes/needs.py): "wav2vec2-base-960h (model.safetensors from ... into ..., any name); ..." */
+const needs = (text) =>
+  text
+    .replace("; after a download press R", "；下载后按 R")
+    .replaceAll("; ", "；")
+    .replace(/ \(model\.safetensors from (\S+) into (.+?), any name\)/, "（从 $1 下载 model.safetensors 到 $2，文件名不限）")
+    .replace(/ \(from (\S+) into (.+?)\)/g, "（从 $1 下载到 $2）")
+    .replace(", with Load Audio Encoder on audio_encoder of Lip Forcing Audio Encode", "，用“加载音频编码器”连接到“Lip Forcing 音频编码”的 audio_encoder")
+    .replace(", with Load VAE on vae", "，用“加载VAE”连接到 vae")
+    .replace('a prompt, "a person talking", through ', "提示词 “a person talking”，编码器为 ")
+    .replace(", with Load CLIP (type wan) on positive", "，用“加载CLIP”（类型 wan）连接到 positive")
+    .replace(", once, if Lip Forcing Family saves it (save prompt embedding)", "（由“Lip Forcing 模型组”保存后只需一次）");
+
 const SENTENCES = [
   [/^(\d+) frames? written, ([\d.]+) s\.$/, "已写入 $1 帧，共 $2 秒。"],
   [/^(\d+) of them are the source's own: (.+)\.$/, (_, count, which) => `其中 ${count} 帧保持原样：${ranges(which)}。`],
@@ -30,9 +43,7 @@ const SENTENCES = [
   [/^No face was found in the video; .+$/s, "视频中没有找到人脸；请选用人脸宽度至少 50 像素的视频，连接人脸关键点或边界框；如果视频本身就是人脸裁剪图，请将 face 设为 full。"],
   [/^The audio input is empty: its source has no sound; connect a recording of speech\.$/, "音频输入为空：来源没有声音；请连接一段语音。"],
   [/^(.+) is not among the model files: download it from (\S+) into (.+), then press R to refresh the list, or choose '(.+)'\.$/s, "缺少模型文件 $1：请从 $2 下载到 $3，按 R 刷新列表；或选择“$4”。"],
-  [/^(.+) listens through wav2vec2-base-960h, which is not among the model files: download model\.safetensors from (\S+) into (.+) \(any name will do\), then press R\.$/s, "$1 需要 wav2vec2-base-960h：请从 $2 下载 model.safetensors 到 $3（文件名不限），然后按 R。"],
-  [/^(.+) needs a VAE; connect wan_2\.1_vae\.safetensors \(Load VAE\) to vae\.$/s, "$1 需要 VAE；请把 wan_2.1_vae.safetensors（“加载 VAE”）连接到 vae。"],
-  [/^The model needs a prompt: .+$/s, "模型需要提示词：请用“CLIP 文本编码”（umt5_xxl，类型 wan）编码 “a person talking” 并连接到 positive。"],
+  [/^(.+) also needs (.+)\.$/s, (_, name, parts) => `${name === "The model" ? "模型" : name} 还需要：${needs(parts)}。`],
 ];
 
 /** What the server says, sentence by sentence in Chinese where it is known; null where nothing of it is. */

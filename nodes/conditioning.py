@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from ..lipforcing.errors import InputError
 from . import host
+from .needs import PROMPT_FILE, PROMPTS, lacks, prompt
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -14,8 +15,6 @@ if TYPE_CHECKING:
 
 CHANNELS = "lipforcing_channels"  # keys that LipForcingConditioning adds to the entries
 AUDIO = "lipforcing_audio"
-
-PROMPTS, PROMPT_FILE = "text_encoders", "lipforcing_prompt.safetensors"  # where a saved prompt is
 
 
 def prompt_for(config: WanConfig, text: Tensor) -> Tensor:
@@ -56,11 +55,7 @@ def prompt_of(conditioning: list | None, config: WanConfig) -> Tensor:
         return torch.zeros(1, config.text_len, config.text_dim)
     saved = host.model_path(PROMPTS, PROMPT_FILE)
     if saved is None:
-        raise InputError(
-            'The model needs a prompt: encode "a person talking" with CLIP Text Encode (umt5_xxl, type wan) and '
-            "connect it to positive; with save prompt embedding on, Lip Forcing Family keeps it, and positive may then "
-            "stay open."
-        )
+        raise lacks("The model", [prompt()])
     return prompt_for(config, load_text_embedding(saved, config.text_dim))
 
 

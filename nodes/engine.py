@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from ..lipforcing.errors import InputError
+from . import needs
 from .conditioning import prompt_of
 from .speech import encoder_of, find_encoder
 
@@ -45,7 +46,7 @@ def running_family(parts: Parts, sigmas=None, window_seconds: float | None = Non
     tiny = info.crop_size == family.CROP_SIZE
     if vae is None:
         if not tiny:
-            raise InputError(f"{info.name} needs a VAE; connect wan_2.1_vae.safetensors (Load VAE) to vae.")
+            raise needs.lacks(info.name, [needs.vae()])
         vae = codecs.vae_of(family.load("codec"))
     codec = codecs.codec_of(vae)
     decoder = codec if decoder is None else codecs.codec_of(decoder)

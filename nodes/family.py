@@ -8,8 +8,8 @@ from typing import Any
 
 from ..lipforcing.errors import InputError
 from . import host, inputs, sockets
-from .conditioning import PROMPT_FILE, PROMPTS
 from .graph import feeds
+from .needs import PROMPT_FILE, PROMPTS, check_student
 from .node_api import io
 
 
@@ -54,20 +54,24 @@ class LipForcingFamily(io.ComfyNode):
             ),
             search_aliases=["lip sync models", "model bundle", "pipe"],
             inputs=[
-                io.Model.Input("model", tooltip="The student, from Lip Forcing Student Loader."),
+                io.Model.Input("model", lazy=True, tooltip="The student, from Lip Forcing Student Loader."),
                 io.Vae.Input(
-                    "vae", optional=True, tooltip="wan_2.1_vae for the released student. Open: the tiny codec."
+                    "vae",
+                    optional=True,
+                    lazy=True,
+                    tooltip="wan_2.1_vae for the released student. Open: the tiny codec.",
                 ),
                 inputs.decoder(),
                 io.AudioEncoder.Input(
                     "audio_encoder",
                     optional=True,
+                    lazy=True,
                     tooltip=(
                         "wav2vec2-base-960h for the released student. Open: the file of that content in "
                         "models/audio_encoders, whatever its name; for the tiny student its own ear."
                     ),
                 ),
-                inputs.positive("student"),
+                inputs.positive("student", lazy=True),
                 io.Boolean.Input(
                     "save_prompt_embedding",
                     default=False,
@@ -82,6 +86,11 @@ class LipForcingFamily(io.ComfyNode):
             outputs=[sockets.Family.Output("family", tooltip="For Lip Forcing Video to Video and Audio Encode.")],
             hidden=[io.Hidden.unique_id, io.Hidden.prompt],
         )
+
+    @classmethod
+    def check_lazy_status(cls, **values) -> list[str]:
+        check_student(cls.hidden.prompt, cls.hidden.unique_id)
+        return [*values]
 
     @classmethod
     def execute(

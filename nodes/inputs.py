@@ -131,7 +131,7 @@ def seed() -> io.Int.Input:
 def decoder(**options) -> io.Vae.Input:
     """A faster VAE."""
     tooltip = "Another VAE to decode with, such as taew2_1, which is many times faster. Open: vae."
-    return io.Vae.Input("decoder", optional=True, tooltip=tooltip, **options)
+    return io.Vae.Input("decoder", optional=True, lazy=True, tooltip=tooltip, **options)
 
 
 def positive(who: str, **options) -> io.Conditioning.Input:

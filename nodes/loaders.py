@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..lipforcing.errors import InputError
 from . import host, inputs, sockets
+from .needs import check_teacher
 from .node_api import io
 
 MODELS = "diffusion_models"
@@ -110,6 +111,7 @@ class LipForcingTeacherLoader(io.ComfyNode):
                 inputs.weight_dtype(),
             ],
             outputs=[io.Model.Output("teacher", display_name="model", tooltip="The teacher.")],
+            hidden=[io.Hidden.unique_id, io.Hidden.prompt],
         )
 
     @classmethod
@@ -118,6 +120,7 @@ class LipForcingTeacherLoader(io.ComfyNode):
 
         tiny = model_name == sockets.TINY
         path = family.weights_path("teacher") if tiny else model_file(model_name, BASE_URL)
+        check_teacher(cls.hidden.prompt, cls.hidden.unique_id)
         if adapter_name == NO_ADAPTER:
             return io.NodeOutput(load_transformer(path, weight_dtype, causal=False))
         adapter = model_file(adapter_name, ADAPTER_URL, otherwise=NO_ADAPTER)

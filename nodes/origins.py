@@ -7,10 +7,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from . import host
-from .conditioning import PROMPT_FILE, PROMPTS
 from .graph import Graph, behind, is_link
+from .needs import ENCODERS, PROMPT_FILE, PROMPTS, fitting_encoders
 from .samples import CLIP, SAMPLES, SPEECH
-from .speech import ENCODERS, fitting_encoders
 
 if TYPE_CHECKING:
     from .host.patchers import ModelInfo

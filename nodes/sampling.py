@@ -8,6 +8,7 @@ from .conditioning import with_face
 from .engine import check_speech, running_family
 from .family import Parts
 from .memory import MemoryWatch
+from .needs import check_student
 from .node_api import io
 from .progress import FrameProgress, StepProgress
 from .tracked import TrackedVideo, shown
@@ -191,13 +192,13 @@ class LipForcingCausalSampler(io.ComfyNode):
             ),
             search_aliases=["two step sampler", "ar sampler", "ksampler"],
             inputs=[
-                io.Model.Input("model", tooltip="The student."),
-                io.Vae.Input("vae", tooltip="wan_2.1_vae, or Lip Forcing Tiny VAE for the tiny student."),
-                sockets.Track.Input("track", tooltip="The followed face."),
-                sockets.Audio.Input("audio_features", tooltip="The encoded speech."),
+                io.Model.Input("model", lazy=True, tooltip="The student."),
+                io.Vae.Input("vae", lazy=True, tooltip="wan_2.1_vae, or Lip Forcing Tiny VAE for the tiny student."),
+                sockets.Track.Input("track", lazy=True, tooltip="The followed face."),
+                sockets.Audio.Input("audio_features", lazy=True, tooltip="The encoded speech."),
                 inputs.seed(),
                 inputs.decoder(),
-                inputs.positive("student"),
+                inputs.positive("student", lazy=True),
                 inputs.sigmas(),
             ],
             outputs=[
@@ -207,9 +208,14 @@ class LipForcingCausalSampler(io.ComfyNode):
                     tooltip="The generated faces, one per tick of the model's clock, for Lip Forcing Composite.",
                 ),
             ],
-            hidden=[io.Hidden.unique_id],
+            hidden=[io.Hidden.unique_id, io.Hidden.prompt],
             has_intermediate_output=True,
         )
+
+    @classmethod
+    def check_lazy_status(cls, **values) -> list[str]:
+        check_student(cls.hidden.prompt, cls.hidden.unique_id)
+        return [*values]
 
     @classmethod
     def execute(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..lipforcing.errors import InputError
 from . import host, inputs, sockets
 from .family import Parts
+from .needs import ENCODERS, check_student, ear, fitting_encoders, lacks
 from .node_api import io
 from .tracked import TrackedVideo
 from .values import audio_of
@@ -18,9 +18,6 @@ if TYPE_CHECKING:
     from ..lipforcing.audio.manner import Manner
     from ..lipforcing.media import Audio
     from .host.patchers import ModelInfo
-
-ENCODERS = "audio_encoders"
-ENCODER_URL = "https://huggingface.co/facebook/wav2vec2-base-960h"
 
 
 class LipForcingAudioEncode(io.ComfyNode):
@@ -42,6 +39,7 @@ class LipForcingAudioEncode(io.ComfyNode):
                 io.AudioEncoder.Input(
                     "audio_encoder",
                     optional=True,
+                    lazy=True,
                     tooltip="wav2vec2-base-960h. Open: the tiny family's ear, a log-mel spectrum without weights.",
                 ),
                 inputs.window_seconds(),
@@ -58,6 +56,7 @@ class LipForcingAudioEncode(io.ComfyNode):
                 sockets.Family.Input(
                     "family",
                     optional=True,
+                    lazy=True,
                     tooltip="From Lip Forcing Family: its audio encoder listens where audio_encoder is open.",
                 ),
                 inputs.speakers("what they say is encoded as well; connect them to Lip Forcing Face Track, too"),
@@ -67,7 +66,13 @@ class LipForcingAudioEncode(io.ComfyNode):
                     "audio_features", display_name="audio features", tooltip="For sampler and conditioning."
                 )
             ],
+            hidden=[io.Hidden.unique_id, io.Hidden.prompt],
         )
+
+    @classmethod
+    def check_lazy_status(cls, **values) -> list[str]:
+        check_student(cls.hidden.prompt, cls.hidden.unique_id)
+        return [*values]
 
     @classmethod
     def execute(
@@ -122,19 +127,6 @@ def encoder_of(audio_encoder, window_seconds: float = 0.0):
     return codecs.audio_encoder_of(audio_encoder, Window.of_seconds(window_seconds) if window_seconds else None)
 
 
-def fitting_encoders() -> list[str]:
-    """Names of the files in the folder of audio encoders that are wav2vec2-base-960h by their content."""
-    from ..lipforcing.audio.wav2vec2 import Wav2Vec2Config
-    from ..lipforcing.checkpoints import Kind, open_checkpoint
-
-    fitting = []
-    for name in host.model_names(ENCODERS):
-        with contextlib.suppress(InputError):
-            if open_checkpoint(host.model_path(ENCODERS, name), Kind.WAV2VEC2).config == Wav2Vec2Config.base_960h():
-                fitting.append(name)
-    return fitting
-
-
 def find_encoder(audio_encoder, info: ModelInfo):
     """An AUDIO_ENCODER for a student: the one that is connected, else the file whose content it wants, by any name.
 
@@ -156,7 +148,4 @@ def find_encoder(audio_encoder, info: ModelInfo):
         )
     if fitting:
         return codecs.load_audio_encoder(host.model_path(ENCODERS, fitting[0]))
-    raise InputError(
-        f"{info.name} listens through wav2vec2-base-960h, which is not among the model files: download "
-        f"model.safetensors from {ENCODER_URL} into {host.model_folder(ENCODERS)} (any name will do), then press R."
-    )
+    raise lacks(info.name, [ear()])

@@ -8,6 +8,7 @@ from .engine import running_family
 from .family import Parts
 from .graph import looked_at
 from .memory import MemoryWatch
+from .needs import check_student
 from .node_api import io
 from .origins import Origins
 from .progress import FrameProgress
@@ -48,6 +49,7 @@ class LipForcingVideoToVideo(io.ComfyNode):
                 sockets.Family.Input(
                     "family",
                     optional=True,
+                    lazy=True,
                     tooltip=(
                         "All models in one wire, from Lip Forcing Family. What is connected to a single input replaces "
                         "the family's. Open: the tiny family that is built in."
@@ -60,12 +62,14 @@ class LipForcingVideoToVideo(io.ComfyNode):
                 io.Model.Input(
                     "model",
                     optional=True,
+                    lazy=True,
                     advanced=True,
                     tooltip="The student. Open: the tiny one that is built in.",
                 ),
                 io.Vae.Input(
                     "vae",
                     optional=True,
+                    lazy=True,
                     advanced=True,
                     tooltip="wan_2.1_vae for the released student. Open: the tiny codec.",
                 ),
@@ -73,13 +77,14 @@ class LipForcingVideoToVideo(io.ComfyNode):
                 io.AudioEncoder.Input(
                     "audio_encoder",
                     optional=True,
+                    lazy=True,
                     advanced=True,
                     tooltip=(
                         "wav2vec2-base-960h for the released student. Open: the file of that content, whatever its "
                         "name; for the tiny student its own ear."
                     ),
                 ),
-                inputs.positive("student", advanced=True),
+                inputs.positive("student", lazy=True, advanced=True),
                 inputs.sigmas(advanced=True),
                 *inputs.known_faces(),
                 inputs.window_seconds(),
@@ -145,6 +150,11 @@ class LipForcingVideoToVideo(io.ComfyNode):
     @classmethod
     def fingerprint_inputs(cls, **values) -> int:
         return RESULTS.token(cls.hidden.unique_id, values)
+
+    @classmethod
+    def check_lazy_status(cls, **values) -> list[str]:
+        check_student(cls.hidden.prompt, cls.hidden.unique_id)
+        return [*values]
 
     @classmethod
     def execute(

@@ -6,10 +6,16 @@ import copy
 import hashlib
 import json
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from safetensors.torch import save_file
 
+from lipforcing.checkpoints.catalog import expected_shapes
+from lipforcing.checkpoints.detect import Kind
+
+from ..checkpoints.samples import WAN, random_tensors
 from .media import read_media, write_video
 from .server import PACK, RequestRefused
 from .tiny_version import tiny_version
@@ -334,6 +340,37 @@ def test_a_file_that_is_not_there_is_refused_at_once(server):
         server.queue(prompt, "tests")
     error = refused.value.body["node_errors"]["4"]["errors"][0]
     assert error["type"] == "value_not_in_list" and "lipforcing_14b.pth" in error["details"]
+
+
+@pytest.fixture
+def large_student(server):
+    """Name of a student that is large by its kind: it needs wav2vec2, Wan's codec and a prompt. Of small sizes."""
+    config = replace(WAN, audio_dim=10752, text_dim=4096)
+    path = server.base / "models" / "diffusion_models" / "student.safetensors"
+    path.parent.mkdir(exist_ok=True)
+    save_file(random_tensors(expected_shapes(Kind.STUDENT, config)), path)
+    yield path.name
+    path.unlink()
+
+
+def test_what_is_missing_is_said_before_anything_is_loaded(server, large_student):
+    apart = graph()
+    apart["4"]["inputs"]["model_name"] = large_student
+    alone = {key: apart[key] for key in ("1", "4", "8")}
+    alone["6"] = {
+        "class_type": "LipForcingVideoToVideo",
+        "inputs": {"video": ["1", 0], "audio": ["1", 1], "seed": 7, "face": "full", "family": ["9", 0]},
+    }
+    alone["9"] = {"class_type": "LipForcingFamily", "inputs": {"model": ["4", 0]}}
+    alone["8"] = {**apart["8"], "inputs": {**apart["8"]["inputs"], "video": ["6", 0]}}
+    for prompt, words in (
+        (alone, ("audio_encoders", "wan_2.1_vae", "umt5_xxl")),
+        (apart, ("Audio Encode", "umt5_xxl")),
+    ):
+        run = server.run(prompt)
+        assert run.outcome == "error" and run.error["node_id"] == "6", run.messages[-1]
+        assert all(word in run.error["exception_message"] for word in ("student.safetensors also needs", *words))
+        assert not {data["node"] for data in run.of("executing")} & {"4", "9"}
 
 
 @pytest.mark.parametrize("node", ["2", "6", "7"], ids=["Face Track", "Causal Sampler", "Composite"])
