@@ -10,6 +10,7 @@
 
 import { api } from "../../scripts/api.js";
 import { app } from "../../scripts/app.js";
+import { hideAdvanced, noteAdvanced } from "./advanced.js";
 import { html } from "./dom.js";
 import { Meter } from "./meter.js";
 import { SyncPlots } from "./sync_plots.js";
@@ -42,6 +43,19 @@ function showOutput(node, output) {
   const panel = panels.get(node);
   const [values] = output?.[panel?.constructor.output]?.flat() ?? [];
   if (values) panel.show(values);
+}
+
+/** The panel of a new `node`, if its class has one. */
+function addPanel(node) {
+  const Panel = PANELS[node.comfyClass];
+  if (!Panel) return;
+  const panel = new Panel();
+  const size = { getMinHeight: () => Panel.height, getMaxHeight: () => (Panel.grows ? undefined : Panel.height) };
+  const widget = node.addDOMWidget("lipforcing", "lipforcing", panel.element, { serialize: false, ...size });
+  // The option keeps the widget out of the prompt, the property out of the saved workflow.
+  widget.serialize = false;
+  node.setSize([Math.max(node.size[0], Panel.width), node.size[1]]);
+  panels.set(node, panel);
 }
 
 /** Show what the last completed run of the open workflow gave: the front end forgets outputs when reloaded. */
@@ -89,18 +103,15 @@ app.registerExtension({
     }
   },
 
+  beforeRegisterNodeDef(_, definition) {
+    if (definition.name.startsWith("LipForcing")) noteAdvanced(definition);
+  },
+
   nodeCreated(node) {
     watch(node);
     sayChoices(node);
-    const Panel = PANELS[node.comfyClass];
-    if (!Panel) return;
-    const panel = new Panel();
-    const size = { getMinHeight: () => Panel.height, getMaxHeight: () => (Panel.grows ? undefined : Panel.height) };
-    const widget = node.addDOMWidget("lipforcing", "lipforcing", panel.element, { serialize: false, ...size });
-    // The option keeps the widget out of the prompt, the property out of the saved workflow.
-    widget.serialize = false;
-    node.setSize([Math.max(node.size[0], Panel.width), node.size[1]]);
-    panels.set(node, panel);
+    addPanel(node);
+    hideAdvanced(node);
   },
 
   loadedGraphNode: hideIgnored,

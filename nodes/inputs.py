@@ -64,10 +64,11 @@ def fill() -> io.Combo.Input:
 
 def known_faces() -> list:
     """Faces found by other nodes, and the model that finds them frame by frame: three inputs."""
-    return [
+    known = [
         sockets.FaceLandmarks.Input(
             "face_landmarks",
             optional=True,
+            advanced=True,
             tooltip=(
                 "Landmarks of the host's Detect Face Landmarks (MediaPipe) for every frame of this video, in place of "
                 "those that the pack finds itself."
@@ -82,18 +83,21 @@ def known_faces() -> list:
         sockets.FaceDetectionModel.Input(
             "face_detection_model",
             optional=True,
+            advanced=True,
             tooltip=(
                 "MediaPipe's face mesh (Load Face Detection Model): finds the face frame by frame, in place of the "
                 "detector that comes with the pack."
             ),
         ),
     ]
+    known[1].advanced = True  # the host's class does not take it as an argument
+    return known
 
 
 def speakers(what: str) -> io.Custom.Input:
     """Further people who speak; `what` is done with them."""
     tooltip = f"Further people who speak (Lip Forcing Speaker): {what}."
-    return sockets.Speakers.Input("speakers", optional=True, tooltip=tooltip)
+    return sockets.Speakers.Input("speakers", optional=True, advanced=True, tooltip=tooltip)
 
 
 def weight_dtype() -> io.Combo.Input:

@@ -57,7 +57,10 @@ class LipForcingVideoToVideo(io.ComfyNode):
                 ),
                 inputs.speakers("audio and face are the first one's, and all that is said is mixed on the sound track"),
                 io.Audio.Input(
-                    "mix", optional=True, tooltip="Another sound track for the result, such as a finished mix."
+                    "mix",
+                    optional=True,
+                    advanced=True,
+                    tooltip="Another sound track for the result, such as a finished mix.",
                 ),
                 io.Model.Input(
                     "model",

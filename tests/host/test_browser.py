@@ -320,6 +320,17 @@ AREAS = {
 }
 
 
+AREAS_WITH_FOOTERS = {
+    "classic": AREAS["classic"],
+    "vue": """[...document.querySelectorAll('[data-node-id]')].map((node) => {
+        const boxes = [node, ...node.querySelectorAll("button")].map((one) => one.getBoundingClientRect());
+        const [{left, top, right}, {scale}] = [boxes[0], app.canvas.ds];
+        const bottom = Math.max(...boxes.map(({height, bottom}) => (height ? bottom : 0)));
+        return [left, top, right, bottom].map((edge) => edge / scale);
+    })""",
+}
+
+
 @pytest.mark.parametrize("number", [4, 6])
 def test_nodes_have_room_for_what_they_show(page, renderer, artifacts, number):
     """No node grows over another when videos and pictures appear in it."""
@@ -377,6 +388,71 @@ def test_template_opens_readable(page, renderer, artifacts, path):
         return x < left || y < top || x + w > left + width || y + h > top + height;
     }).length"""
     assert page.evaluate(outside) == 0
+
+
+@pytest.mark.parametrize("path", sorted((PACK / "workflows").glob("*.json")), ids=lambda path: path.stem)
+def test_nodes_and_their_footers_do_not_touch(page, renderer, path):
+    """Nodes 2.0 adds "Error" and "Show advanced" below a node, the classic canvas a frame where a file is missing."""
+    workflow = json.loads(path.read_text(encoding="utf-8"))
+    page.evaluate(f"app.loadGraphData({json.dumps(workflow)})")
+    if any(node.get("properties", {}).get("models") for node in workflow["nodes"]):
+        page.wait_for("app.rootGraph.nodes.some(({has_errors}) => has_errors)", 60)
+    page.evaluate("new Promise((done) => setTimeout(done, 2000))")
+    areas = page.evaluate(AREAS_WITH_FOOTERS[renderer])
+    assert len(areas) == len(workflow["nodes"])
+    touching = [
+        (a, b)
+        for a, b in itertools.permutations(areas, 2)
+        if min(a[2], b[2]) > max(a[0], b[0]) and a[1] <= b[1] and b[1] - a[3] < 9
+    ]
+    assert touching == []
+
+
+# Names of the sockets that are seen in the column of a node.
+SOCKETS = {
+    "classic": f"app.rootGraph.getNodeById({NODE}).inputs.filter(({{widget}}) => !widget).map(({{name}}) => name)",
+    "vue": f"[...document.querySelectorAll('[data-node-id=\"{NODE}\"] .lg-slot--input')].map(({{innerText}}) => "
+    "innerText.replaceAll(' ', '_')).filter((name) => name)",
+}
+MORE = {
+    "classic": f"app.rootGraph.getNodeById({NODE}).widgets.at(-1).callback()",
+    "vue": f"document.querySelector('[data-node-id=\"{NODE}\"] [data-testid=advanced-inputs-button]').click()",
+}
+
+
+def test_a_first_user_sees_three_sockets(page, renderer, artifacts):
+    """The others come with the advanced widgets, or when something is connected; files know nothing of it."""
+    first = ["video", "audio", "family"]
+    schema = json.loads((PACK / "locales" / "en" / "nodeDefs.json").read_text(encoding="utf-8"))
+    names = list(schema["LipForcingVideoToVideo"]["inputs"])
+    every = [name for name in names if name not in ("seed", "face", "length", "fill")][
+        : names.index("window_seconds") - 4
+    ]
+    load(page, json.dumps(WORKFLOW))
+    wait = "new Promise((done) => setTimeout(done, 1000))"
+    page.evaluate(wait)
+    before = page.evaluate("JSON.stringify(app.rootGraph.serialize())")
+    assert page.evaluate(SOCKETS[renderer]) == first
+    if renderer == "classic":
+        assert not seen(page, renderer, NODE, "pauses")
+    page.evaluate(f"{MORE[renderer]}; {wait}")
+    assert page.evaluate(SOCKETS[renderer]) == every and seen(page, renderer, NODE, "pauses")
+    page.screenshot(artifacts / f"{renderer}_advanced.png")
+    page.evaluate(f"{MORE[renderer]}; {wait}")
+    assert page.evaluate(SOCKETS[renderer]) == first
+    assert "lipforcing_more" not in before
+    page.evaluate(f"""
+        window.codec = LiteGraph.createNode("LipForcingTinyVAE");
+        app.rootGraph.add(codec);
+        codec.connectByType(0, app.rootGraph.getNodeById({NODE}), "VAE");
+        {wait}
+    """)
+    assert page.evaluate(SOCKETS[renderer]) == [*first, "vae"]
+    load(page, "app.rootGraph.serialize()")
+    page.evaluate(wait)
+    assert page.evaluate(SOCKETS[renderer]) == [*first, "vae"]
+    linked = page.evaluate(f"app.graphToPrompt().then(({{output}}) => output[{NODE}].inputs)")
+    assert linked["vae"][1] == 0 and "model" not in linked
 
 
 @pytest.mark.parametrize("path", sorted((PACK / "tests" / "data" / "saved").glob("*.json")), ids=lambda path: path.stem)

@@ -41,7 +41,8 @@ def _input_class(io_type: str, allowed: set[str] | None = None) -> type:
             self.options = {key: value for key, value in options.items() if value is not None}
 
         def entry(self) -> tuple:
-            return (self.io_type, self.options)
+            later = {"advanced": True} if getattr(self, "advanced", False) else {}
+            return (self.io_type, {**self.options, **later})
 
     return Input
 
