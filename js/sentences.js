@@ -1,8 +1,10 @@
 /**
- * Sentences of the server in Chinese: what a run reports (lipforcing/pipeline.py) and the errors met most often. Each
- * entry is a pattern of the whole English sentence and what is said in its place; tests/nodes/test_sentences.py holds
- * them to the server's own words. Nothing happens on import.
+ * Sentences of the server in Chinese: what a run reports (lipforcing/pipeline.py) and every error of a node (errors.js).
+ * Each entry is a pattern of the whole English sentence and what is said in its place; tests/nodes/test_sentences.py
+ * holds them to the server's own words. Nothing happens on import.
  */
+
+import { ERRORS } from "./errors.js";
 
 const REASONS = {
   "no face": "没有人脸",
@@ -40,11 +42,14 @@ const SENTENCES = [
   [/^(\d+) samples? of (.+) became silence, being no numbers\.$/, "$2 有 $1 个采样不是有效数值，已改为静音。"],
   [/^The channels of (.+) cancel each other; the mouth follows the loudest one\.$/, "$1 的声道相互抵消，嘴部跟随最响的声道。"],
   [/^The face was cropped for another family of models; see crop of Lip Forcing Face Track\.$/, "人脸是按另一类模型裁剪的；请检查“Lip Forcing 人脸跟踪”的裁剪方式。"],
-  [/^No face was found in the video; .+$/s, "视频中没有找到人脸；请选用人脸宽度至少 50 像素的视频，连接人脸关键点或边界框；如果视频本身就是人脸裁剪图，请将 face 设为 full。"],
-  [/^The audio input is empty: its source has no sound; connect a recording of speech\.$/, "音频输入为空：来源没有声音；请连接一段语音。"],
-  [/^(.+) is not among the model files: download it from (\S+) into (.+), then press R to refresh the list, or choose '(.+)'\.$/s, "缺少模型文件 $1：请从 $2 下载到 $3，按 R 刷新列表；或选择“$4”。"],
   [/^(.+) also needs (.+)\.$/s, (_, name, parts) => `${name === "The model" ? "模型" : name} 还需要：${needs(parts)}。`],
 ];
+
+/** "A {} of {}." as a pattern of a whole sentence, with or without the full stop. */
+const pattern = (sentence) =>
+  new RegExp(`^${sentence.replace(/\.$/, "").replace(/[.*+?^$()|[\]\\]/g, "\\$&").replaceAll("{}", "(.+?)")}\\.?$`, "s");
+
+SENTENCES.push(...ERRORS.map(([sentence, chinese]) => [pattern(sentence), chinese]));
 
 /** What the server says, sentence by sentence in Chinese where it is known; null where nothing of it is. */
 export function inChinese(text) {
