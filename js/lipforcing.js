@@ -14,6 +14,7 @@ import { hideAdvanced, noteAdvanced } from "./advanced.js";
 import { html } from "./dom.js";
 import { Meter } from "./meter.js";
 import { SyncPlots } from "./sync_plots.js";
+import { texts } from "./texts.js";
 import { hideIgnored, loadNames, sayChoices, watch } from "./widgets.js";
 
 const PANELS = {
@@ -21,6 +22,8 @@ const PANELS = {
   LipForcingCausalSampler: Meter,
   LipForcingSyncScore: SyncPlots,
 };
+
+const TOAST_LIFE = 30_000; // milliseconds: time to read an address and a folder
 
 /** Panel by node; an entry goes with its node. */
 const panels = new WeakMap();
@@ -56,6 +59,11 @@ function addPanel(node) {
   widget.serialize = false;
   node.setSize([Math.max(node.size[0], Panel.width), node.size[1]]);
   panels.set(node, panel);
+}
+
+/** Say the error of a node that has no panel: the host has its sentence at the end of a log only. */
+function sayError(title, sentence) {
+  app.extensionManager.toast.add({ severity: "error", summary: title, detail: texts().server(sentence), life: TOAST_LIFE });
 }
 
 /** Show what the last completed run of the open workflow gave: the front end forgets outputs when reloaded. */
@@ -99,7 +107,11 @@ app.registerExtension({
     api.addEventListener("executing", ({ detail }) => panelOf(detail)?.start?.());
     api.addEventListener("executed", ({ detail }) => showOutput(nodeOf(detail.display_node ?? detail.node), detail.output));
     for (const end of ["execution_interrupted", "execution_error"]) {
-      api.addEventListener(end, ({ detail }) => panelOf(detail.node_id)?.stop(detail.exception_message?.trim()));
+      api.addEventListener(end, ({ detail }) => {
+        const [node, sentence] = [nodeOf(detail.node_id), detail.exception_message?.trim()];
+        if (panels.has(node)) panels.get(node).stop(sentence);
+        else if (sentence && node?.comfyClass?.startsWith("LipForcing")) sayError(node.title, sentence);
+      });
     }
   },
 

@@ -300,6 +300,19 @@ def test_panel_shows_the_sentence_of_an_error(page, renderer, artifacts, prompt)
     assert page.evaluate(f"{METER}.innerText").startswith(begins)
 
 
+def test_a_node_without_a_panel_says_its_error_too(page, renderer, artifacts):
+    """The host has the sentence at the end of a log only."""
+    encode = {"class_type": "LipForcingAudioEncode", "inputs": {"audio": ["2", 1]}}
+    shown = {"class_type": "PreviewAny", "inputs": {"source": ["3", 0]}}
+    page.evaluate(f"app.loadApiJson({json.dumps({**NO_SOUND, '3': encode, '4': shown})}, 'error')")
+    page.wait_for("app.rootGraph.getNodeById(3)?.comfyClass === 'LipForcingAudioEncode'")
+    page.evaluate("app.queuePrompt(0, 1)")
+    toast = "[...document.querySelectorAll('.p-toast-message')].map(({innerText}) => innerText).join()"
+    page.wait_for(f"{toast}.includes('has no sound; connect a recording')", 60)
+    page.screenshot(artifacts / f"{renderer}_error_toast.png")
+    assert "Lip Forcing Audio Encode" in page.evaluate(toast)
+
+
 def test_help_page_opens(page, renderer, artifacts):
     """As a user opens it, so at the address that the front end makes of the name of the pack's folder."""
     load(page, json.dumps(WORKFLOW))
