@@ -99,7 +99,7 @@ export const ERRORS = [
   ["{} asks to run {}, which is not tensor data; nothing of it was run. Get the file from a trusted source, or have its author save a plain state dict or safetensors", "$1 要求运行 $2，这不是张量数据；没有运行其中任何内容。请从可信来源获取文件，或请作者保存为普通 state dict 或 safetensors"],
   ["{} has a pickle of more than {} steps, which no checkpoint needs", "$1 的 pickle 超过 $2 步，任何检查点都不需要"],
   ["{} is quantised as {}, a format of ComfyUI's own loaders only; use the bf16 file or one in float8_e4m3fn", "$1 以 $2 量化，仅 ComfyUI 自带加载器支持；请使用 bf16 文件或 float8_e4m3fn 文件"],
-  ["{} has {}, but {} is not float8 with one scale; use the bf16 file or one in float8_e4m3fn", "$1 有 $2，但 $3 不是带单一缩放的 float8；请使用 bf16 文件或 float8_e4m3fn 文件"],
+  ["{} has {}, but {} is not of 8 bits with one scale; use the bf16 file or one in float8_e4m3fn", "$1 有 $2，但 $3 不是带单一缩放的 8 位权重；请使用 bf16 文件或 float8_e4m3fn 文件"],
   ["{} has values that are not finite; the checkpoint is broken, get another copy", "$1 含有非有限数值；检查点已损坏，请换一份"],
   ["{} has quantisation metadata that cannot be read; convert the bf16 file again", "$1 的量化元数据无法读取；请重新转换 bf16 文件"],
   ["{} is truncated: {}, {} bytes are missing: the download is incomplete; continue it, or copy or download the file again", "$1 被截断：只有 $2，缺少 $3 字节：下载不完整；请继续下载，或重新复制或下载文件"],

@@ -1,8 +1,9 @@
-"""Eight-bit weights with one scale per layer, in the format that ComfyUI's mixed-precision layers read.
+"""Eight-bit weights with a scale per layer, in the formats that ComfyUI's mixed-precision layers read.
 
 A quantised layer has ``weight`` in float8_e4m3fn, ``weight_scale`` (float32 scalar), weight = stored * scale, and an
-entry in the safetensors metadata ``_quantization_metadata`` (the host's QUANTIZATION.md). Older files call the scale
-``scale_weight`` and mark themselves with a ``scaled_fp8`` tensor.
+entry in the safetensors metadata ``_quantization_metadata`` (the host's QUANTIZATION.md) or a ``comfy_quant`` tensor.
+Older files call the scale ``scale_weight`` and mark themselves with a ``scaled_fp8`` tensor. In int8_tensorwise the
+weight is int8, and there may be a scale for every row, [rows, 1]. We read both and write float8.
 """
 
 from __future__ import annotations
@@ -22,6 +23,9 @@ FORMAT = "float8_e4m3fn"
 FP8 = torch.float8_e4m3fn
 DEQUANTISED = torch.bfloat16
 FP8_DTYPES = (torch.float8_e4m3fn, torch.float8_e5m2)
+INT8 = "int8_tensorwise"
+FORMATS = {FORMAT: torch.float8_e4m3fn, "float8_e5m2": torch.float8_e5m2, INT8: torch.int8}
+EIGHT_BITS = (*FP8_DTYPES, torch.int8)
 SCALE = ".weight_scale"
 OLD_SCALE = ".scale_weight"
 EXTRAS = (SCALE, OLD_SCALE, ".input_scale", ".scale_input", ".comfy_quant")
@@ -65,13 +69,13 @@ def quantization_metadata(layers: Iterable[str]) -> str:
 
 
 class Dequantised(TensorSource):
-    """``source`` with its float8 weights multiplied out in bfloat16 and their scales gone; other tensors as they are.
+    """``source`` with its 8-bit weights multiplied out in bfloat16 and their scales gone; other tensors as they are.
 
     Args:
         source: official names.
 
     Raises:
-        InputError: quantised in a format other than scaled float8.
+        InputError: quantised in a format other than scaled float8 or int8.
     """
 
     def __init__(self, source: TensorSource) -> None:
@@ -89,17 +93,25 @@ class Dequantised(TensorSource):
 
     def spec(self, name: str) -> Spec:
         spec = self._specs[name]
-        return Spec(spec.shape, DEQUANTISED) if spec.dtype in FP8_DTYPES else spec
+        return Spec(spec.shape, DEQUANTISED) if spec.dtype in EIGHT_BITS else spec
 
     def rows(self, name: str, start: int, stop: int) -> Tensor:
         rows = self.source.rows(name, start, stop)
-        if rows.dtype not in FP8_DTYPES:
+        if rows.dtype not in EIGHT_BITS:
             return rows
-        scale = self.source.rows(self._scales[name], 0, 1).float() if name in self._scales else torch.ones(())
-        return (rows.float() * scale).to(DEQUANTISED)
+        return (rows.float() * self._scale(name, start, stop)).to(DEQUANTISED)
+
+    def _scale(self, name: str, start: int, stop: int) -> Tensor:
+        """Of rows of a weight: a scalar, or [rows, 1]."""
+        if name not in self._scales:
+            return torch.ones(())
+        scale = self._scales[name]
+        if self.source.spec(scale).numel == 1:
+            return self.source.rows(scale, 0, 1).float()
+        return self.source.rows(scale, start, stop).float().reshape(-1, 1)
 
     def __getitem__(self, name: str) -> Tensor:
-        return super().__getitem__(name) if self.source.spec(name).dtype in FP8_DTYPES else self.source[name]
+        return super().__getitem__(name) if self.source.spec(name).dtype in EIGHT_BITS else self.source[name]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._specs)
@@ -113,11 +125,13 @@ def _check_formats(source: TensorSource) -> None:
     for name in source:
         if name.endswith(".comfy_quant"):
             formats |= _formats_in(_bytes(source, name), source.label)
-        elif name.endswith(".weight") and source.spec(name).dtype == torch.int8:
-            formats.add("int8")
     if METADATA_KEY in source.metadata:
         formats |= _formats_in(source.metadata[METADATA_KEY], source.label)
-    foreign = formats - {FORMAT, "float8_e5m2"}
+    foreign = formats - FORMATS.keys()
+    for name in source:
+        if name.endswith(".weight") and source.spec(name).dtype == torch.int8:
+            told = INT8 in formats and name.removesuffix(".weight") + SCALE in source
+            foreign |= set() if told else {"int8"}
     if foreign:
         raise InputError(
             f"{source.label} is quantised as {max(foreign)[:40]}, a format of ComfyUI's own loaders only; "
@@ -138,18 +152,24 @@ def _bytes(source: TensorSource, name: str) -> bytes:
 
 def _check_scale(source: TensorSource, name: str) -> None:
     weight = name.removesuffix(SCALE).removesuffix(OLD_SCALE) + ".weight"
-    if source.spec(name).numel != 1 or weight not in source or source.spec(weight).dtype not in FP8_DTYPES:
+    spec = source.spec(weight) if weight in source else None
+    scale = source.spec(name)
+    by_rows = spec is not None and spec.dtype == torch.int8 and scale.shape in ((spec.shape[0], 1), spec.shape[:1])
+    if spec is None or spec.dtype not in EIGHT_BITS or not (scale.numel == 1 or by_rows):
         raise InputError(
-            f"{source.label} has {name!r}, but {weight!r} is not float8 with one scale; use the bf16 file or one in "
+            f"{source.label} has {name!r}, but {weight!r} is not of 8 bits with one scale; use the bf16 file or one in "
             "float8_e4m3fn"
         )
 
 
 def _formats_in(text: str | bytes, label: str) -> set[str]:
-    """Formats named by the file's metadata (a table of layers) or by one layer's own entry."""
+    """Formats named by the file's metadata (a table of layers) or by one layer's own entry; rotated weights have
+    another one.
+    """
     try:
         table = json.loads(text)
-        return {str(entry["format"]) for entry in table.get("layers", {"": table}).values()}
+        entries = table.get("layers", {"": table}).values()
+        return {f"{entry['format']}{' with convrot' * ('convrot' in str(entry))}" for entry in entries}
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise InputError(
             f"{label} has quantisation metadata that cannot be read; convert the bf16 file again"

@@ -107,23 +107,27 @@ def load_model(checkpoint: Checkpoint, info: ModelInfo, dtype: str = "default") 
 
 
 def host_state_dict(checkpoint: Checkpoint) -> tuple[dict[str, Tensor], bool]:
-    """Tensors under official names as the host's layers load them, and whether some are in scaled float8.
+    """Tensors under official names as the host's layers load them, and whether some are of 8 bits with a scale.
 
-    Such a layer is announced by a `comfy_quant` tensor next to its weight, which names the format.
+    Such a layer is announced by a `comfy_quant` tensor next to its weight, which names the format. Where this host does
+    not know one, weights are multiplied out.
     """
     import torch
 
-    from ...lipforcing.checkpoints.quantization import FORMAT, OLD_SCALE, SCALE
+    import comfy.quant_ops
+
+    from ...lipforcing.checkpoints.quantization import FORMATS, OLD_SCALE, SCALE
 
     scales = [name for name in checkpoint.stored if name.endswith((SCALE, OLD_SCALE))]
-    if not scales:
+    layers = {name: name.removesuffix(SCALE).removesuffix(OLD_SCALE) for name in scales}
+    names = {dtype: name for name, dtype in FORMATS.items()}
+    formats = {name: names[checkpoint.stored.spec(f"{layer}.weight").dtype] for name, layer in layers.items()}
+    if not scales or not comfy.quant_ops.QUANT_ALGOS.keys() >= {*formats.values()}:
         return dict(checkpoint.weights), False
-    entry = torch.tensor(list(f'{{"format": "{FORMAT}"}}'.encode()), dtype=torch.uint8)
     state = {name: checkpoint.stored[name] for name in checkpoint.weights}
-    for name in scales:
-        layer = name.removesuffix(SCALE).removesuffix(OLD_SCALE)
+    for name, layer in layers.items():
         state[layer + SCALE] = checkpoint.stored[name].float()
-        state[f"{layer}.comfy_quant"] = entry
+        state[f"{layer}.comfy_quant"] = torch.tensor([*f'{{"format": "{formats[name]}"}}'.encode()], dtype=torch.uint8)
     return state, True
 
 

@@ -21,15 +21,42 @@ def test_host_formats_that_only_the_host_reads(write):
         load_module(write(samples.student(), metadata=meta), Kind.STUDENT)
 
 
-@pytest.mark.parametrize("described", [True, False], ids=["as the host writes it", "without scales"])
-def test_int8_is_refused_and_not_taken_for_numbers(write, described):
+def int8_student(entry: bytes | None, scale: torch.Tensor | None) -> dict[str, torch.Tensor]:
+    """A student with one layer in int8, its rows 1, 2, 3, ... times the unit (modulo 100), described by `entry`."""
     tensors = samples.student()
-    tensors[f"{LAYER}.weight"] = torch.ones_like(tensors[f"{LAYER}.weight"]).to(torch.int8)
-    if described:
-        tensors[f"{LAYER}.weight_scale"] = torch.ones(1)
-        tensors[f"{LAYER}.comfy_quant"] = torch.tensor([*b'{"format": "int8_tensorwise"}'], dtype=torch.uint8)
-    with pytest.raises(InputError, match="quantised as int8_tensorwise" if described else "quantised as int8,"):
-        load_module(write(tensors), Kind.STUDENT)
+    rows = torch.arange(96)[:, None] % 100 + 1
+    tensors[f"{LAYER}.weight"] = rows.expand(96, 128).to(torch.int8).clone()
+    if scale is not None:
+        tensors[f"{LAYER}.weight_scale"] = scale
+    if entry is not None:
+        tensors[f"{LAYER}.comfy_quant"] = torch.tensor([*entry], dtype=torch.uint8)
+    return tensors
+
+
+ROWS = torch.arange(1.0, 97.0) / 4
+
+
+@pytest.mark.parametrize("scale", [torch.tensor(0.25), torch.full((1,), 0.25), ROWS[:, None], ROWS], ids=str)
+def test_int8_as_the_host_writes_it(write, scale):
+    network, _ = load_module(write(int8_student(b'{"format": "int8_tensorwise"}', scale)), Kind.STUDENT)
+    expected = (torch.arange(1.0, 97.0) * scale.flatten()).to(torch.bfloat16).float()
+    assert torch.equal(network.blocks[0].ffn[0].weight, expected[:, None].expand(96, 128))
+
+
+@pytest.mark.parametrize(
+    ("entry", "scale", "words"),
+    [
+        (None, None, "quantised as int8,"),
+        (None, torch.ones(1), "quantised as int8,"),
+        (b'{"format": "int8_tensorwise"}', None, "quantised as int8,"),
+        (b'{"format": "int8_tensorwise", "convrot": true}', torch.ones(96, 1), "int8_tensorwise with convrot"),
+        (b'{"format": "int8_tensorwise"}', torch.ones(95, 1), "not of 8 bits with one scale"),
+    ],
+    ids=["bare", "not announced", "without scale", "rotated", "scales of other rows"],
+)
+def test_int8_that_says_too_little_is_refused_and_not_taken_for_numbers(write, entry, scale, words):
+    with pytest.raises(InputError, match=words):
+        load_module(write(int8_student(entry, scale)), Kind.STUDENT)
 
 
 def test_old_scaled_float8(write):
@@ -73,5 +100,5 @@ def test_scales_are_multiplied_out_and_gone():
     }
     assert f"{LAYER}.weight_scale" not in found and len(found) == 3
     assert found.dtypes[f"{LAYER}.weight"] == torch.bfloat16 and found.dtypes["head.bias"] == torch.float32
-    with pytest.raises(InputError, match="is not float8 with one scale"):
+    with pytest.raises(InputError, match="is not of 8 bits with one scale"):
         Dequantised(InMemory({**stored, f"{LAYER}.weight": torch.ones(1, 2)}))

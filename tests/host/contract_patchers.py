@@ -160,6 +160,37 @@ def check_fp8_file_runs_in_the_hosts_quantised_layers(folder: Path) -> None:
         close(faces_by(models), faces_by(family.tiny_family(student=path)), 0.02)  # the engine multiplies out in bf16
 
 
+def check_int8_file_runs_in_the_hosts_quantised_layers(folder: Path) -> None:
+    """A file as the host's own nodes save it: int8 with a scale per row."""
+    import torch
+    from safetensors.torch import load_file, save_file
+
+    import comfy.quant_ops
+
+    quantisable = engine("lipforcing.checkpoints.quantization").is_quantisable
+    family = engine("lipforcing.tiny.family")
+    original = family.weights_path("student")
+    state = {}
+    for name, tensor in load_file(original).items():
+        if not quantisable(name):
+            state[name] = tensor
+            continue
+        scale = tensor.float().abs().amax(1, keepdim=True) / 127
+        layer = name.removesuffix(".weight")
+        state |= {name: (tensor / scale).round().to(torch.int8), f"{layer}.weight_scale": scale.float()}
+        state[f"{layer}.comfy_quant"] = torch.tensor([*b'{"format": "int8_tensorwise"}'], dtype=torch.uint8)
+    metadata = engine("lipforcing.checkpoints").open_checkpoint(original).file.metadata
+    save_file(state, folder / "int8.safetensors", metadata=dict(metadata))
+    patcher = tiny_model(file=folder / "int8.safetensors", dtype="default")
+    layer = patcher.model.diffusion_model.blocks[0].ffn[0]
+    known = "int8_tensorwise" in comfy.quant_ops.QUANT_ALGOS
+    assert type(layer).__qualname__.startswith("mixed_precision_ops") == known, type(layer).__qualname__
+    with models_with(patcher) as models:
+        made = faces_by(models)
+    close(made, faces_by(family.tiny_family(student=folder / "int8.safetensors")), 0.05)
+    close(made, faces_by(family.tiny_family()), 0.1)
+
+
 def check_every_weight_type_runs(folder: Path) -> None:
     expected = faces_by(engine("lipforcing.tiny.family").tiny_family())
     for dtype, error in (("bf16", 0.02), ("fp16", 2e-5), ("fp8_e4m3fn", 0.2)):
