@@ -5,8 +5,8 @@
  *
  * The host can hide a widget and cannot hide a socket. It takes a socket that belongs to a widget out of the column of
  * sockets, though, so a hidden one is said to belong to that button. It stays in its place in the list of inputs, takes
- * wires that are dropped on the node, or that the classic canvas lets it show at the button, and is then shown; saved
- * workflows know nothing of all this.
+ * the wire that a new node is made for, and on the classic canvas one that is dropped on the node, and is then shown;
+ * saved workflows know nothing of all this.
  */
 
 import { app } from "../../scripts/app.js";
