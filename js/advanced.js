@@ -80,6 +80,12 @@ export function hideAdvanced(node) {
   const button = node.addWidget("button", BUTTON, "", toggle, { serialize: false, canvasOnly: true });
   button.serialize = false;
 
+  // A wire over the node is snapped to the button by the classic canvas; the first hidden socket may not be the one that fits.
+  const { getSlotFromWidget } = node;
+  node.getSlotFromWidget = function (widget) {
+    return widget === button ? undefined : getSlotFromWidget.call(this, widget);
+  };
+
   let busy = false; // the host sets one property after the other
   const { configure, onConnectionsChange, onSerialize } = node;
   node.configure = function (data) {
