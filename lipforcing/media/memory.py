@@ -38,7 +38,6 @@ class MemoryReader:
         rate = Fraction(frame_rate).limit_denominator(1001)
         count, height, width = images.shape[:3]
         self.images = images
-        self.frames_read = count
         self.info = VideoInfo(
             path=NAME,
             width=width,

@@ -102,11 +102,6 @@ class VideoReader:
         self._passes.add(generator)
         return generator
 
-    @property
-    def frames_read(self) -> int:
-        """Number of frames that passes have reached so far; the video's length after a complete pass."""
-        return len(self._times)
-
     def segment(self, first: int, end: int) -> list[Frame]:
         """Frames ``first`` to ``end`` - 1 once more; a pass must have reached them before."""
         for seek in self._ways_to(first):
