@@ -190,9 +190,8 @@ def progress_bar(preview_size: int = 512) -> Callable[[int, int, Any], None]:
     `picture`, uint8 [H, W, 3] RGB or None, is shown in the node at most `preview_size` pixels wide and high. Each call
     is a cancel point: it raises the host's interrupt exception once the user has asked to stop.
     """
-    from PIL import Image
-
     import comfy.utils
+    from PIL import Image
 
     bar = comfy.utils.ProgressBar(1)
 

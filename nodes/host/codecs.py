@@ -88,9 +88,8 @@ def _without_padding(layer: nn.Module) -> nn.Module:
 
 @functools.lru_cache(maxsize=1)
 def _unpadded_class() -> type[nn.Module]:
-    from torch import nn
-
     import comfy.ops
+    from torch import nn
 
     class Unpadded(nn.Module):
         def __init__(self, layer: nn.Conv3d) -> None:
@@ -174,12 +173,11 @@ def vae_of(codec: nn.Module) -> Any:
 
 @functools.lru_cache(maxsize=1)
 def _vae_class() -> type:
-    import torch
-
     import comfy.latent_formats
     import comfy.model_management as management
     import comfy.model_patcher
     import comfy.sd
+    import torch
 
     from ...lipforcing.codecs import base
     from ...lipforcing.timeline import frames_for_latents, latents_for_frames
@@ -256,9 +254,8 @@ def audio_encoder_of(encoder: Any, window: Window | None = None) -> Wav2Vec2Enco
     Raises:
         InputError: another encoder than wav2vec2 of the base size.
     """
-    import torch
-
     import comfy.model_management as management
+    import torch
 
     from ...lipforcing.audio.wav2vec2 import Wav2Vec2, Wav2Vec2Config
     from ...lipforcing.audio.wav2vec2_encoder import Wav2Vec2Encoder

@@ -78,10 +78,9 @@ def load_model(checkpoint: Checkpoint, info: ModelInfo, dtype: str = "default") 
         dtype: "default" (the host decides by file and device), "fp8_e4m3fn", "bf16", "fp16" or "fp32": the type in
             which weights are kept. A file with scaled float8 layers keeps these as they are.
     """
-    import torch
-
     import comfy.model_management as management
     import comfy.model_patcher
+    import torch
 
     config_class, model_class = _model_classes()
     weights, quantised = host_state_dict(checkpoint)
@@ -112,9 +111,8 @@ def host_state_dict(checkpoint: Checkpoint) -> tuple[dict[str, Tensor], bool]:
     Such a layer is announced by a `comfy_quant` tensor next to its weight, which names the format. Where this host does
     not know one, weights are multiplied out.
     """
-    import torch
-
     import comfy.quant_ops
+    import torch
 
     from ...lipforcing.checkpoints.quantization import FORMATS, OLD_SCALE, SCALE
 
@@ -134,12 +132,11 @@ def host_state_dict(checkpoint: Checkpoint) -> tuple[dict[str, Tensor], bool]:
 @functools.lru_cache(maxsize=1)
 def _model_classes() -> tuple[type, type]:
     """The host's model configuration and `BaseModel`, subclassed; made here because importing them takes seconds."""
-    import torch
-
     import comfy.conds
     import comfy.latent_formats
     import comfy.model_base
     import comfy.supported_models_base
+    import torch
     from comfy.ldm.modules.attention import optimized_attention
 
     from ...lipforcing.models import Inputs, WanTransformer

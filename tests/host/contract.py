@@ -42,10 +42,9 @@ def enter_host(folder: str, base: str) -> None:
 
 def state() -> dict:
     """What of the process and the host a pack could change by being loaded."""
-    import folder_paths
-
     import comfy.model_management
     import comfy.utils
+    import folder_paths
 
     modules = [comfy.model_management, comfy.utils, folder_paths, os, sys.modules["tempfile"]]
     return {
@@ -296,10 +295,9 @@ def check_compute_device(host, folder: Path) -> None:
 
 
 def check_progress_bar(host, folder: Path) -> None:
-    import torch
-
     import comfy.model_management
     import comfy.utils
+    import torch
 
     seen = []
     comfy.utils.set_progress_bar_global_hook(lambda *args, node_id=None, **kw: seen.append(args))
@@ -339,9 +337,8 @@ def check_blocked(host, folder: Path) -> None:
 
 
 def check_intermediate_and_latent_value(host, folder: Path) -> None:
-    import torch
-
     import comfy.latent_formats
+    import torch
 
     assert host.intermediate(torch.ones(2, dtype=torch.float16)).dtype == torch.float32
     latents = torch.randn(1, 16, 3, 4, 4)
@@ -369,10 +366,9 @@ def check_send_event(host, folder: Path) -> None:
 
 def check_float8_files_of_ours_load_into_the_hosts_layers(host, folder: Path) -> None:
     """A layer of the converted tiny student, read by the host as it reads any file: same weight, same output."""
-    import torch
-
     import comfy.ops
     import comfy.utils
+    import torch
 
     pack = adapter().__name__.removesuffix(".nodes.host")
     checkpoints = importlib.import_module(f"{pack}.lipforcing.checkpoints")

@@ -90,9 +90,8 @@ def check_memory_of_a_run_counts_its_caches(folder: Path) -> None:
 
 def check_cancelling_ends_a_step_half_way_and_other_threads_hear_of_it(folder: Path) -> None:
     """The host's own layers ask, and withdraw the request; a step of the released student takes up to a second."""
-    import torch
-
     import comfy.model_management as management
+    import torch
 
     patchers = engine("nodes.host.patchers")
     family, model = engine("lipforcing.tiny.family").tiny_family(), tiny_model()
@@ -123,9 +122,8 @@ def check_cancelling_ends_a_step_half_way_and_other_threads_hear_of_it(folder: P
 
 
 def check_lora_changes_the_student_and_leaves_the_original(folder: Path) -> None:
-    import torch
-
     import comfy.sd
+    import torch
 
     patcher = tiny_model()
     layer = "diffusion_model.blocks.3.ffn.2"
@@ -162,10 +160,9 @@ def check_fp8_file_runs_in_the_hosts_quantised_layers(folder: Path) -> None:
 
 def check_int8_file_runs_in_the_hosts_quantised_layers(folder: Path) -> None:
     """A file as the host's own nodes save it: int8 with a scale per row."""
+    import comfy.quant_ops
     import torch
     from safetensors.torch import load_file, save_file
-
-    import comfy.quant_ops
 
     quantisable = engine("lipforcing.checkpoints.quantization").is_quantisable
     family = engine("lipforcing.tiny.family")
@@ -257,11 +254,10 @@ def teacher_setting():
 
 def teacher_samples(scale: float):
     """The guided teacher on the engine's grid: by the host's SamplerCustom, and by the engine."""
-    import torch
-
     import comfy.latent_formats
     import comfy.sample
     import comfy.samplers
+    import torch
 
     models_room, channels, features, noise = teacher_setting()
     sigmas = engine("nodes.sampling").LipForcingSchedule.execute("teacher_grid").args[0]
@@ -285,10 +281,9 @@ def check_teacher_runs_through_the_hosts_sampler(folder: Path) -> None:
 
 def sampled_by_the_host(part: str) -> str:
     """What the host's sampler says of the tiny model under a conditioning of its own."""
-    import torch
-
     import comfy.sample
     import comfy.samplers
+    import torch
 
     latent, plain = torch.zeros(1, 16, 3, 16, 16), [[torch.zeros(1, 1, 8), {}]]
     euler, sigmas = comfy.samplers.sampler_object("euler"), torch.tensor([0.9, 0.0])
@@ -408,10 +403,9 @@ def found_encoder(folder: Path, state: dict):
 
 
 def check_audio_encoder_is_shared(folder: Path) -> None:
-    import torch
-
     import comfy.audio_encoders.audio_encoders as encoders
     import comfy.model_management as management
+    import torch
 
     wav2vec2 = engine("lipforcing.audio.wav2vec2")
     torch.manual_seed(0)
