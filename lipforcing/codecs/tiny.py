@@ -34,12 +34,12 @@ class TinyCodecConfig:
     """
 
     latent_channels: int = LATENT_CHANNELS
-    width: int = 128
+    width: int = 160
     blocks: int = 3
-    decoder_width: int = 128
+    decoder_width: int = 160
     decoder_blocks: int = 3
     smooth_width: int = 16
-    fine: int = 0
+    fine: int = 64
 
 
 def to_blocks(frames: Tensor) -> Tensor:

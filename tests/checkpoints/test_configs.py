@@ -89,5 +89,5 @@ def test_sizes_of_a_tiny_codec_show_in_its_tensors(config):
 
 
 def test_a_tiny_codec_that_lacks_tensors_has_the_usual_sizes():
-    """What lacks is then named by whoever loads it."""
-    assert tiny_codec_config(InMemory({})) == TinyCodecConfig()
+    """What lacks is then named by whoever loads it; a codec may well have no stage for fine details."""
+    assert tiny_codec_config(InMemory({})) == TinyCodecConfig(fine=0)
