@@ -324,6 +324,7 @@ def _source(places: list[Place], rows: slice, columns: slice, device: torch.devi
     """The pictures' own pixels in a rectangle, [T, 3, h, w]: from what was looked at before, where it is in there."""
     region, first = places[0].region or (None, 0)
     if all(place.region == (region, first + number) for number, place in enumerate(places)):
+        # As the crop left them: nothing is to be copied.
         parts = _part(region, slice(first, first + len(places)), rows, columns)
         if parts is not None:
             return parts
