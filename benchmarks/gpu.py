@@ -368,7 +368,7 @@ def main(argv: list[str] | None = None) -> None:
     cases = (
         [CASES[0]]
         if arguments.small
-        else [Case("wan_1_3b"), *(Case("wan_14b", lora_rank=LORA_RANK, chunks=n) for n in (7, 3))]
+        else [Case("wan_1_3b"), *(Case("wan_14b", lora_rank=LORA_RANK, chunks=n) for n in (7, 3, 2))]
     )
     section("Training step", 120 if arguments.small else 50, lambda: training(device, cases, 10 * scale))
     print((arguments.out / "gpu.md").read_text())

@@ -45,6 +45,8 @@ class Patches:
 
     def cpu(self) -> Patches:
         """In main memory, by one transfer."""
+        if self.pixels.device.type == "cpu":
+            return self
         pixels, opacity = torch.cat((self.pixels, self.opacity), dim=1).cpu().split((3, 1), dim=1)
         return Patches(self.top, self.left, pixels, opacity)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import av
@@ -67,20 +68,22 @@ def rgb_of(frame: av.VideoFrame, colour: Colour, top: int, left: int, height: in
         black, span, _, _ = colour.levels(layout.bits)
         return luma.sub_(black).div_(span).clamp_(0, 1).expand(3, -1, -1)
     grid = layout.chroma(colour.siting)
-    blue, red = (_at_pixels(samples(frame, number), layout, grid, top, left, height, width) for number in (1, 2))
+    blue, red = _at_pixels([samples(frame, number) for number in (1, 2)], layout, grid, top, left, height, width)
     return colour.to_rgb(luma, blue, red, layout.bits)
 
 
-def _at_pixels(place: np.ndarray, layout: Layout, grid: Grid, top: int, left: int, height: int, width: int) -> Tensor:
-    """Chroma of the pixels of a rectangle, [height, width]; beyond the picture it goes on as at its border."""
+def _at_pixels(
+    places: Sequence[np.ndarray], layout: Layout, grid: Grid, top: int, left: int, height: int, width: int
+) -> Tensor:
+    """Chroma of the pixels of a rectangle, [C, height, width]; beyond the picture it goes on as at its border."""
     if (grid.across, grid.down) == (1, 1):
-        return read(place[top : top + height, left : left + width], layout)
-    rows, above, below = _blocks_and_neighbours(top, height, grid.down, place.shape[0])
-    columns, before, after = _blocks_and_neighbours(left, width, grid.across, place.shape[1])
-    values = read(place[rows, columns], layout)
-    values = functional.pad(values[None], (before, after, above, below), mode="replicate")[0]
+        return torch.stack([read(place[top : top + height, left : left + width], layout) for place in places])
+    rows, above, below = _blocks_and_neighbours(top, height, grid.down, places[0].shape[0])
+    columns, before, after = _blocks_and_neighbours(left, width, grid.across, places[0].shape[1])
+    values = torch.stack([read(place[rows, columns], layout) for place in places])
+    values = functional.pad(values, (before, after, above, below), mode="replicate")
     top, left = top % grid.down, left % grid.across
-    return spread(values, grid)[top : top + height, left : left + width]
+    return spread(values, grid)[:, top : top + height, left : left + width]
 
 
 def _blocks_and_neighbours(first: int, length: int, per: int, count: int) -> tuple[slice, int, int]:
@@ -185,8 +188,8 @@ def blend(frame: av.VideoFrame, colour: Colour, top: int, left: int, rgb: Tensor
         layers = torch.cat((opacity, codes[1:] * opacity))
         blocks = _in_blocks(layers, grid, top, left, frame.height, frame.width)
         inside = blocks[0, grid.down : -grid.down, grid.across : -grid.across]
-        corners = [inside[y :: grid.down, x :: grid.across] for y in range(grid.down) for x in range(grid.across)]
-        touched = functools.reduce(torch.maximum, corners) > 0
+        rows = functools.reduce(torch.maximum, (inside[y :: grid.down] for y in range(grid.down)))
+        touched = functools.reduce(torch.maximum, (rows[:, x :: grid.across] for x in range(grid.across))) > 0
         weight, *chroma = gather(blocks, grid).mul_(touched)
         row, column = top // grid.down, left // grid.across
         for number, values in enumerate(chroma, 1):

@@ -322,6 +322,12 @@ def _mouth(lane: Lane, output: Output) -> Tensor:
 
 def _source(places: list[Place], rows: slice, columns: slice, device: torch.device) -> Tensor:
     """The pictures' own pixels in a rectangle, [T, 3, h, w]: from what was looked at before, where it is in there."""
+    region, first = places[0].region or (None, 0)
+    if all(place.region == (region, first + number) for number, place in enumerate(places)):
+        # As the crop left them: nothing is to be copied.
+        parts = _part(region, slice(first, first + len(places)), rows, columns)
+        if parts is not None:
+            return parts
     pixels = []
     for place in places:
         part = _part(*place.region, rows, columns) if place.region is not None else None
@@ -332,7 +338,8 @@ def _source(places: list[Place], rows: slice, columns: slice, device: torch.devi
     return torch.stack(pixels)
 
 
-def _part(region: Region, number: int, rows: slice, columns: slice) -> Tensor | None:
+def _part(region: Region, number: int | slice, rows: slice, columns: slice) -> Tensor | None:
+    """Rows and columns of a picture or several ones, where they are in a region."""
     top, left = rows.start - region.top, columns.start - region.left
     bottom, right = rows.stop - region.top, columns.stop - region.left
     height, width = region.pixels.shape[-2:]
