@@ -10,6 +10,7 @@ import torch
 from lipforcing.distill.lora import WHOLE
 from lipforcing.distill.recipes import denoiser
 from lipforcing.distill.recipes.denoiser import STUDENT, TEACHER, StudentTask, TeacherTask, initialise, mouth_loss
+from lipforcing.distill.recipes.latents import CHUNKS as WINDOW_CHUNKS
 from lipforcing.distill.recipes.latents import WINDOW, LatentClips, Shown
 from lipforcing.distill.recipes.workshop import Workshop
 from lipforcing.distill.trainer import train
@@ -66,6 +67,16 @@ def test_adapters_learn_and_the_rest_does_not(tmp_path, recipe, task_of):
     assert changed <= learnt and len(changed) > 0.9 * len(learnt)
     again = train(task_of(recipe, Workshop(tmp_path)), tmp_path, tmp_path / "states")[recipe.name].state_dict()
     assert all(torch.equal(again[name], value) for name, value in found.items())
+
+
+@pytest.mark.parametrize("step", [0, STUDENT.iterations - 1], ids=["diffusion forcing", "self forcing"])
+def test_nothing_is_kept_of_the_last_chunk(tmp_path, monkeypatch, step):
+    task, kept = StudentTask(STUDENT, Workshop(tmp_path)), []
+    write = denoiser.CausalStream.cache_write
+    monkeypatch.setattr(denoiser.CausalStream, "cache_write", lambda *args: kept.append(args) or write(*args))
+    batch = task.draw(0, torch.Generator().manual_seed(1))
+    ((_, found),) = task.losses(step, batch, {"student": family.load("student")})
+    assert found["loss"].isfinite() and len(kept) == WINDOW_CHUNKS - 1
 
 
 def test_audio_is_dropped_by_sample(tmp_path, monkeypatch):
