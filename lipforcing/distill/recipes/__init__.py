@@ -21,12 +21,12 @@ from .workshop import Workshop
 
 RECIPES: dict[str, tuple[Recipe, type]] = {
     "codec": (codec.RECIPE, codec.CodecTask),
-    "codec_decoder": (codec.DECODER, codec.CodecTask),
     "meter": (meter.RECIPE, meter.MeterTask),
     "syncnet": (syncnet.RECIPE, syncnet.SyncNetTask),
     "syncnet_logmel": (syncnet.LOGMEL, syncnet.SyncNetTask),
     "teacher": (denoiser.TEACHER, denoiser.TeacherTask),
     "student": (denoiser.STUDENT, denoiser.StudentTask),
+    "codec_decoder": (codec.DECODER, codec.CodecTask),
     "teacher_varied": (denoiser.TEACHER_VARIED, denoiser.TeacherTask),
     "student_varied": (denoiser.STUDENT_VARIED, denoiser.StudentTask),
     "teacher_further": (denoiser.TEACHER_FURTHER, denoiser.TeacherTask),
