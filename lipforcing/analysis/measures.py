@@ -27,6 +27,10 @@ class Instruments:
     syncnet: SyncNet = field(default_factory=lambda: family.load("syncnet"))
     meter: nn.Module = field(default_factory=lambda: family.load("meter"))
 
+    def to(self, device: torch.device) -> Instruments:
+        """The same on a device."""
+        return Instruments(*(tool.to(device) for tool in vars(self).values()))
+
 
 class Measures:
     """A clip as teacher and instruments take it.
@@ -38,8 +42,9 @@ class Measures:
 
     def __init__(self, clip: Clip, tools: Instruments) -> None:
         self.clip, self.tools = clip, tools
-        self.mask = pixel_mask(*clip.target.shape[1:3]).bool()
-        target, source = (video(pictures) for pictures in (clip.target, clip.source))
+        device = next(tools.meter.parameters()).device
+        self.mask = pixel_mask(*clip.target.shape[1:3]).bool().to(device)
+        target, source = (video(pictures.to(device)) for pictures in (clip.target, clip.source))
         self.truth, self.source = encode(tools.codec, target), encode(tools.codec, source)
         self.masked = encode(tools.codec, target * ~self.mask)
         self.pictures = self.decode(self.truth)
@@ -47,10 +52,10 @@ class Measures:
 
     def inputs(self, config: WanConfig) -> Inputs:
         """What the teacher is given; the reference sequence shows the person saying something else."""
-        frames = len(self.clip.target)
-        audio = encode_audio(LogMelEncoder(), self.clip.waveform, frames)[None, :frames]
-        mask = latent_mask(*self.truth.shape[-2:]).float()[None, None, None]
-        text = torch.zeros(1, config.text_len, config.text_dim)
+        frames, like = len(self.clip.target), self.truth
+        audio = encode_audio(LogMelEncoder(), self.clip.waveform, frames)[None, :frames].to(like)
+        mask = latent_mask(*like.shape[-2:]).to(like)[None, None, None]
+        text = like.new_zeros(1, config.text_len, config.text_dim)
         return Inputs(self.source[:, :, :1], mask, self.masked, self.source, audio, text)
 
     def decode(self, latents: Tensor) -> Tensor:

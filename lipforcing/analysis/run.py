@@ -43,6 +43,11 @@ class Cost:
     seconds: float
 
 
+def instruments(network: WanTransformer) -> Instruments:
+    """The instruments, where the network is."""
+    return Instruments().to(next(network.parameters()).device)
+
+
 def estimates_per_clip(steps: Sequence[int]) -> int:
     """Measured estimates: two trajectories, the factorial, fresh noise, and the spatial probe with its control."""
     return (2 + 4 + 2 + 2) * len(steps)
@@ -53,11 +58,11 @@ def cost(network: WanTransformer, clip: Clip, clips: int, steps: Sequence[int]) 
     calls = 3 * STEPS + 2 + (4 + 2 + 1) * len(steps)
     measurements = estimates_per_clip(steps)
     with torch.inference_mode():
-        prepared = Measures(clip, Instruments())
+        prepared = Measures(clip, instruments(network))
         denoise = Teacher(network, prepared.inputs(network.config)).positive
         began = time.monotonic()
         for _ in range(TIMED):
-            denoise(prepared.truth, 0.5)
+            denoise(prepared.truth, 0.5).amax().item()  # waits for the device
         called = time.monotonic()
         for _ in range(TIMED):
             prepared(prepared.truth)
@@ -74,7 +79,7 @@ def examine(
     measures = Measures(clip, tools)
     teacher = Teacher(network, measures.inputs(network.config))
     truth, grid = measures.truth, teacher_grid(STEPS).tolist()
-    noise, nudge = (NoiseKey(SEED).draw(number, step, truth.shape) for step in (0, 1))
+    noise, nudge = (NoiseKey(SEED).draw(number, step, truth.shape).to(truth) for step in (0, 1))
 
     def row(estimate: Estimate, figures: dict[str, float]) -> Row:
         key = (estimate.probe, estimate.first, estimate.second, estimate.step, round(grid[estimate.step], 4))
@@ -106,13 +111,13 @@ def analyse(
     """Examine clips; each finished one is kept in ``out``, and a run that was cut off goes on with the next.
 
     Args:
-        network: a teacher of the tiny family's sizes, in evaluation mode.
+        network: a teacher of the tiny family's sizes, in evaluation mode, on the device to work on.
         clips: make them, one after the other.
         out: ``clips-<hash of teacher, instruments and steps>`` is made in it.
         steps: of the grid that are measured.
         progress: told how many of how many estimates are done.
     """
-    tools = Instruments()
+    tools = instruments(network)
     what = {"steps": steps, "teacher": weights_hash(network), "seed": SEED}
     what |= {name: weights_hash(tool) for name, tool in vars(tools).items()}
     folder = out / f"clips-{fingerprint(what)}"

@@ -10,7 +10,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from ..errors import InputError
-from .common import add
+from .common import add, add_device, device_choice
 
 FEW, ALL = 8, 52  # drawn clips
 
@@ -30,6 +30,7 @@ def add_commands(commands) -> None:
     analyze.add_argument("--clips", type=Path, metavar="DIR", help="face crops with sound (default: drawn ones)")
     analyze.add_argument("--out", type=Path, default=Path("analysis"), help="tables and figures (default: analysis)")
     analyze.add_argument("--full", action="store_true", help=f"all 50 steps, and {ALL} drawn clips instead of {FEW}")
+    add_device(analyze)
 
 
 def command_analyze(arguments: argparse.Namespace) -> None:
@@ -44,19 +45,19 @@ def command_analyze(arguments: argparse.Namespace) -> None:
         clips = [partial(drawn_clip, number) for number in range(ALL if arguments.full else FEW)]
     require_matplotlib()
     steps = EVERY if arguments.full else EVERY_FIFTH
+    device = device_choice(arguments.device)
     try:
         for model in arguments.model:
-            analyze_one(model, clips, steps, arguments.out / Path(model).stem)
+            analyze_one(load_teacher(model).to(device), model, clips, steps, arguments.out / Path(model).stem)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(f"the same command goes on after the last finished clip in {arguments.out}") from None
 
 
-def analyze_one(model: str, clips: list, steps: tuple[int, ...], out: Path) -> None:
+def analyze_one(network, model: str, clips: list, steps: tuple[int, ...], out: Path) -> None:
     """Say what it will take, analyse, write tables and figures, and say what is suggested."""
     from ..analysis.results import in_words, write_results
     from ..analysis.run import analyse, cost
 
-    network = load_teacher(model)
     expected = cost(network, clips[0](), len(clips), steps)
     print(
         f"{model}: {len(clips)} clips, {expected.calls} calls and {expected.measurements} measurements, "

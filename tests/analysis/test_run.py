@@ -52,7 +52,7 @@ def rows(tmp_path_factory):
     network = small_model()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(run, "Measures", Latents)
-        patch.setattr(run, "Instruments", SimpleNamespace)
+        patch.setattr(run, "instruments", lambda network: SimpleNamespace())
         with pytest.raises(KeyboardInterrupt):
             analyse(network, clips(stop=2), out, STEPS)
         found = analyse(network, clips(), out, STEPS, lambda *done: told.append(done))

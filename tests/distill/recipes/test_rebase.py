@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 import torch
 
 from lipforcing.codecs.base import encode
@@ -93,3 +94,15 @@ def test_a_training_goes_on_in_the_latents_of_the_workshops_codec(tmp_path):
     at_home = error(packaged, earlier, noise)
     assert error(weights, later, turned_noise) < 1.05 * at_home
     assert error(packaged, later, turned_noise) > 1.2 * at_home
+
+
+def test_where_latents_stay_the_package_s_network_stays_bit_for_bit(tmp_path, monkeypatch):
+    """A codec whose decoder alone has learnt more: nothing is fitted, no faces are drawn."""
+    monkeypatch.setattr(denoiser, "random_faces", lambda *_: pytest.fail("faces were drawn"))
+    codec = family.load("codec")
+    codec.decoder.linear.bias.data += 1
+    family.save("codec", codec, {}, tmp_path / "weights")
+    recipe = replace(denoiser.TEACHER, spoken=Spoken(count=1, frames=33), go_on=True, validate_every=0)
+    first = denoiser.TeacherTask(recipe, Workshop(tmp_path)).first_weights()
+    for name, value in family.load("teacher").state_dict().items():
+        assert torch.equal(first[name], value), name
