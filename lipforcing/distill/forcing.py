@@ -22,7 +22,8 @@ def self_forcing(
     """The student's own rollout: every chunk is denoised up to ``exit_step`` after the student's own past.
 
     Gradient flows through the prediction at the exit step of each chunk alone: not through earlier steps, not through
-    what is kept of a chunk, not from one chunk to another (docs/model.md, Self forcing).
+    what is kept of a chunk, not from one chunk to another (docs/model.md, Self forcing). A prediction can be
+    differentiated before the next one is asked for, if ``chunks`` are prepared one by one, too.
 
     Args:
         stream: a fresh one.
@@ -41,6 +42,7 @@ def self_forcing(
             with torch.set_grad_enabled(training and sigma == sigmas[exit_step]):
                 return stream(x_t, sigma, chunk)
 
+        stream.embed_again(draws)
         x0 = denoise_chunk(denoise, draws, sigmas, exit_step)
         yield x0
         with torch.no_grad():
@@ -62,6 +64,7 @@ def diffusion_forcing(
         x0 [B, 16, 3, h, w] of chunk after chunk.
     """
     for chunk, x0, eps in zip(chunks, clean, noise):
+        stream.embed_again(eps)
         yield stream(forward_process(x0, eps, sigma), sigma, chunk)
         with torch.no_grad():
             stream.cache_write(x0, chunk)

@@ -51,7 +51,8 @@ class Task(Protocol):
         """Yield for each network that learns from this step its name and the terms to log, ``loss`` among them.
 
         ``batch`` is some rows of the whole one, on the models' device; terms are means over them. A loss is
-        differentiated before the next one is asked for.
+        differentiated before the next one is asked for, so one that is a sum can come part by part, without keeping
+        the activations of all: terms of the same network add up.
         """
         ...
 

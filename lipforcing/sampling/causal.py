@@ -109,6 +109,10 @@ class CausalStream:
         """Make the finished chunk ``x0`` the past of the next one."""
         self.past = self.student.cache_write(x0, self.times[0.0], conditioning, self._window(x0))
 
+    def embed_again(self, like: Tensor) -> None:
+        """Embed the noise levels anew: chunks that are differentiated one by one must not share a graph."""
+        self.times = self.student.embed_times(tuple(self.times), like)
+
     def _window(self, x: Tensor) -> Rolling:
         return Rolling(self.geometry, self.past, x.shape[2])
 

@@ -246,30 +246,31 @@ class StudentTask(_OnLatents):
     ) -> Iterator[tuple[str, dict[str, Tensor]]]:
         model, exit_step = models["student"], int(batch["exit"])
         x0, inputs = self.samples(batch)
-        conditioning = model.prepare(inputs)
-        chunks, clean = chunks_of(conditioning, x0.shape[2]), x0.split(CHUNK_LATENTS, dim=2)
-        noise = batch["noise"].movedim(0, 2)
-        stream = CausalStream(NetworkStudent(model), x0)
+        clean, noise = x0.split(CHUNK_LATENTS, dim=2), batch["noise"].movedim(0, 2)
+        stream, chunks = CausalStream(NetworkStudent(model), x0), chunks_of(model, inputs)
         if step >= self.recipe.self_forcing_from * self.recipe.iterations:
             predictions = self_forcing(stream, chunks, noise, TWO_STEP, exit_step)
         else:
             predictions = diffusion_forcing(stream, chunks, clean, noise[:, exit_step], TWO_STEP[exit_step])
-        # the targets end first, so what would be kept of the last chunk is never computed
-        yield "student", {"loss": sum(mouth_loss(p, target) for target, p in zip(clean, predictions)) / len(chunks)}
+        # one by one, so that no more than one chunk's activations are kept; the targets end first, so what would be
+        # kept of the last chunk is never computed
+        for target, prediction in zip(clean, predictions):
+            yield "student", {"loss": mouth_loss(prediction, target) / len(clean)}
 
     def made(self, model: WanTransformer, inputs: Inputs, generator: torch.Generator) -> Tensor:
         """x0 [1, 16, 9, h, w] of a rollout as at inference."""
         like = inputs.masked_video
-        chunks = chunks_of(model.prepare(inputs), like.shape[2])
-        shape = (len(chunks), len(TWO_STEP) - 1, *like[:, :, :CHUNK_LATENTS].shape)
+        chunks = chunks_of(model, inputs)
+        shape = (like.shape[2] // CHUNK_LATENTS, len(TWO_STEP) - 1, *like[:, :, :CHUNK_LATENTS].shape)
         noise = torch.randn(shape, generator=generator).to(like.device)
         stream = CausalStream(NetworkStudent(model), like)
         return torch.cat([*self_forcing(stream, chunks, noise, TWO_STEP, len(TWO_STEP) - 2)], dim=2)
 
 
-def chunks_of(conditioning: Conditioning, frames: int) -> list[Conditioning]:
-    """The conditions of chunk after chunk of a clip of ``frames`` latents."""
-    return [conditioning.span(first, first + CHUNK_LATENTS) for first in range(0, frames, CHUNK_LATENTS)]
+def chunks_of(model: WanTransformer, inputs: Inputs) -> Iterator[Conditioning]:
+    """The conditions of chunk after chunk, prepared when they are asked for."""
+    for first in range(0, inputs.masked_video.shape[2], CHUNK_LATENTS):
+        yield model.prepare(inputs.span(first, first + CHUNK_LATENTS))
 
 
 def moved(inputs: Inputs, device: torch.device) -> Inputs:

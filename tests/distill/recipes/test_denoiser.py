@@ -75,8 +75,48 @@ def test_nothing_is_kept_of_the_last_chunk(tmp_path, monkeypatch, step):
     write = denoiser.CausalStream.cache_write
     monkeypatch.setattr(denoiser.CausalStream, "cache_write", lambda *args: kept.append(args) or write(*args))
     batch = task.draw(0, torch.Generator().manual_seed(1))
-    ((_, found),) = task.losses(step, batch, {"student": family.load("student")})
-    assert found["loss"].isfinite() and len(kept) == WINDOW_CHUNKS - 1
+    found = [terms["loss"] for _, terms in task.losses(step, batch, {"student": family.load("student")})]
+    assert len(found) == WINDOW_CHUNKS and all(loss.isfinite() for loss in found) and len(kept) == WINDOW_CHUNKS - 1
+
+
+class Counted:
+    """A tensor that is kept for a backward pass, counted while it is."""
+
+    now = most = 0
+
+    def __init__(self, tensor: torch.Tensor) -> None:
+        self.tensor = tensor
+        Counted.now += tensor.numel()
+        Counted.most = max(Counted.most, Counted.now)
+
+    def __del__(self) -> None:
+        Counted.now -= self.tensor.numel()
+
+
+@pytest.mark.parametrize("step", [0, STUDENT.iterations - 1], ids=["diffusion forcing", "self forcing"])
+def test_chunks_are_differentiated_one_by_one(tmp_path, step):
+    """The gradients of their sum, with the activations of one chunk at a time."""
+    task = StudentTask(replace(STUDENT, batch=2), Workshop(tmp_path))
+    model = family.load("student").requires_grad_(True)
+    batch = task.draw(0, torch.Generator().manual_seed(1))
+
+    def gradients(one_by_one: bool) -> tuple[dict[str, torch.Tensor], int]:
+        Counted.now = Counted.most = 0
+        model.zero_grad()
+        with torch.autograd.graph.saved_tensors_hooks(Counted, lambda kept: kept.tensor):
+            losses = (terms["loss"] for _, terms in task.losses(step, batch, {"student": model}))
+            for loss in losses if one_by_one else [sum(losses)]:
+                loss.backward()
+        return {name: value.grad.clone() for name, value in model.named_parameters() if value.grad is not None}, (
+            Counted.most
+        )
+
+    found, most = gradients(one_by_one=True)
+    expected, all_at_once = gradients(one_by_one=False)
+    assert found.keys() == expected.keys() and len(found) > 0.9 * len(list(model.parameters()))
+    for name, value in expected.items():
+        torch.testing.assert_close(found[name], value, atol=1e-6 * value.abs().max().item(), rtol=1e-5)
+    assert most < 0.5 * all_at_once
 
 
 def test_audio_is_dropped_by_sample(tmp_path, monkeypatch):
