@@ -8,7 +8,7 @@ from pathlib import Path
 from .common import add, add_device, device_choice
 
 PARTS = ("codec", "meter", "syncnet", "syncnet_logmel", "teacher", "student")
-OTHERS = ("codec_decoder", "teacher_varied", "student_varied", "teacher_further", "student_further")
+OTHERS = ("codec_decoder", "teacher_varied", "student_varied", "teacher_further", "student_further", "teacher_long")
 
 
 def add_commands(commands) -> None:

@@ -31,6 +31,7 @@ RECIPES: dict[str, tuple[Recipe, type]] = {
     "student_varied": (denoiser.STUDENT_VARIED, denoiser.StudentTask),
     "teacher_further": (denoiser.TEACHER_FURTHER, denoiser.TeacherTask),
     "student_further": (denoiser.STUDENT_FURTHER, denoiser.StudentTask),
+    "teacher_long": (denoiser.TEACHER_LONG, denoiser.TeacherTask),
 }
 
 

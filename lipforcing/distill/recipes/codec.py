@@ -61,7 +61,7 @@ class CodecRecipe(Recipe):
 
 
 # What made the package's codec, one after the other, on a GPU: the whole of it, then more steps of the decoder, which
-# leave valid what was trained on its latents.
+# leave valid what was trained on its latents; then the last once more (docs/training.md).
 RECIPE = CodecRecipe(
     "codec", iterations=1627, learning_rate=2e-3, seed=11, batch=64, ema_decay=0.999, validate_every=500
 )

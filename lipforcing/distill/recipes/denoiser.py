@@ -99,6 +99,16 @@ FURTHER = {"learning_rate": 2e-3, "ema_decay": 0.99, "validate_every": 0, "go_on
 TEACHER_FURTHER = replace(TEACHER_VARIED, iterations=900, **FURTHER)
 STUDENT_FURTHER = replace(STUDENT_VARIED, iterations=600, **FURTHER)
 
+# From there for long, on a GPU: larger batches, three times the clips.
+TEACHER_LONG = replace(
+    TEACHER_FURTHER,
+    iterations=3707,
+    learning_rate=3e-3,
+    batch=64,
+    ema_decay=0.999,
+    spoken=replace(VARIED, count=1440),
+)
+
 
 def mouth_loss(prediction: Tensor, target: Tensor) -> Tensor:
     """Mean squared error of latents [..., h, w] that looks mostly at the masked ones."""
