@@ -107,9 +107,8 @@ def test_chunks_are_differentiated_one_by_one(tmp_path, step):
             losses = (terms["loss"] for _, terms in task.losses(step, batch, {"student": model}))
             for loss in losses if one_by_one else [sum(losses)]:
                 loss.backward()
-        return {name: value.grad.clone() for name, value in model.named_parameters() if value.grad is not None}, (
-            Counted.most
-        )
+        found = {name: value.grad.clone() for name, value in model.named_parameters() if value.grad is not None}
+        return found, Counted.most
 
     found, most = gradients(one_by_one=True)
     expected, all_at_once = gradients(one_by_one=False)
