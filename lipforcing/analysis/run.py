@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from ..distill.cache import fingerprint, weights_hash
 from ..evaluation.statistics import bootstrap_interval
@@ -65,7 +66,7 @@ def cost(network: WanTransformer, clip: Clip, clips: int, steps: Sequence[int]) 
             denoise(prepared.truth, 0.5).amax().item()  # waits for the device
         called = time.monotonic()
         for _ in range(TIMED):
-            prepared(prepared.truth)
+            prepared(prepared.decode(prepared.truth))
         measured = time.monotonic()
     seconds = clips * (calls * (called - began) + measurements * (measured - called)) / TIMED
     return Cost(clips * calls, clips * measurements, seconds)
@@ -81,24 +82,24 @@ def examine(
     truth, grid = measures.truth, teacher_grid(STEPS).tolist()
     noise, nudge = (NoiseKey(SEED).draw(number, step, truth.shape).to(truth) for step in (0, 1))
 
-    def row(estimate: Estimate, figures: dict[str, float]) -> Row:
-        key = (estimate.probe, estimate.first, estimate.second, estimate.step, round(grid[estimate.step], 4))
-        return {"clip": clip.name, **dict(zip(KEY, key)), **{name: round(value, 5) for name, value in figures.items()}}
+    def row(probe: str, first: float, second: float, step: int, figures: dict[str, float]) -> Row:
+        key = dict(zip(KEY, (probe, first, second, step, round(grid[step], 4))))
+        return {"clip": clip.name, **key, **{name: round(value, 5) for name, value in figures.items()}}
+
+    def measured(estimate: Estimate, pictures: Tensor | None = None) -> Row:
+        shown = measures.decode(estimate.latents) if pictures is None else pictures
+        return row(estimate.probe, estimate.first, estimate.second, estimate.step, measures(shown))
 
     for scale in (PLAIN, GUIDED):
-        for estimate in trajectory(teacher.guided, noise, grid, scale, steps):
-            yield row(estimate, measures(estimate.latents))
-    for estimate in two_steps(teacher.positive, teacher.negative, noise, grid, steps):
-        yield row(estimate, measures(estimate.latents))
-    by_step = defaultdict(list)
-    for estimate in fresh_noise(teacher.positive, teacher.negative, truth, noise, grid, steps):
-        by_step[estimate.step].append(estimate)
-        yield row(estimate, measures(estimate.latents))
-    for step, (plain, guided) in by_step.items():
-        control = nudged(teacher.positive, truth, noise, nudge, grid[step])
-        for probe, other in (("spatial", guided.latents), ("control", control)):
-            moved = measures.moved(other, plain.latents)
-            yield row(Estimate(probe, PLAIN, guided.second if probe == "spatial" else PLAIN, step, other), moved)
+        yield from map(measured, trajectory(teacher.guided, noise, grid, scale, steps))
+    yield from map(measured, two_steps(teacher.positive, teacher.negative, noise, grid, steps))
+    for step in steps:
+        estimates = [*fresh_noise(teacher.positive, teacher.negative, truth, noise, grid, (step,))]
+        plain, guided = pictures = [measures.decode(estimate.latents) for estimate in estimates]
+        yield from map(measured, estimates, pictures)
+        control = measures.decode(nudged(teacher.positive, truth, noise, nudge, grid[step]))
+        yield row("spatial", PLAIN, GUIDED, step, measures.moved(guided, plain))
+        yield row("control", PLAIN, PLAIN, step, measures.moved(control, plain))
 
 
 def analyse(

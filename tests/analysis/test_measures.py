@@ -24,7 +24,7 @@ def measures() -> Measures:
 
 @torch.inference_mode()
 def test_the_truth_is_its_own_measure(measures):
-    found = measures(measures.truth)
+    found = measures(measures.decode(measures.truth))
     assert found["mouth_error"] == 0 and found["landmarks"] == 0
     assert found["opening"] == pytest.approx(1, abs=1e-5) and found["amplitude"] == pytest.approx(1)
     assert found["sync_c"] >= 0 and found["sync_d"] > 0
@@ -35,11 +35,11 @@ def test_errors_are_measured_in_the_mouth_alone(measures):
     worse = measures.truth.clone()
     worse[..., :2, :] += 1.0  # the first sixteen rows of pixels
     assert measures.mouth_error(measures.decode(worse)) < 0.01
-    moved = measures.moved(measures.truth, worse)
+    moved = measures.moved(measures.pictures, measures.decode(worse))
     assert moved["rest"] > 1 > 100 * moved["mouth"]
     still = measures.truth.clone()
     still[..., 8:, :] = measures.truth[:, :, :1, 8:]
-    found = measures(still)
+    found = measures(measures.decode(still))
     assert found["mouth_error"] > 1 and found["landmarks"] > 0.01 and found["amplitude"] < 0.5
 
 

@@ -27,12 +27,15 @@ class Latents:
     def inputs(self, config):
         return random_inputs(config, 3, height=4, width=4)
 
-    def __call__(self, latents) -> dict[str, float]:
-        values = dict.fromkeys(run.FIGURES[:6], latents.std().item())
-        return {**values, "sync_c": latents.mean().item()}
+    def decode(self, latents):
+        return latents
+
+    def __call__(self, pictures) -> dict[str, float]:
+        values = dict.fromkeys(run.FIGURES[:6], pictures.std().item())
+        return {**values, "sync_c": pictures.mean().item()}
 
     def moved(self, first, second) -> dict[str, float]:
-        return {"mouth": 2.0, "rest": 1.0}
+        return {"mouth": first.mean().item(), "rest": second.mean().item()}
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +74,20 @@ def test_every_probe_of_every_clip(rows):
     assert {row["clip"] for row in rows} == {"clip_0", "clip_1", "clip_2"}
     first = [row["sync_c"] for row in rows if row["probe"] == "trajectory" and row["step"] == 30 and row["second"] == 1]
     assert len(set(first)) == 3  # every clip has noise of its own
+
+
+def test_the_spatial_probe_compares_estimates_of_the_same_noise(rows):
+    """With and without guidance, and its control, both against the unguided estimate of fresh noise."""
+    for step in STEPS:
+        fresh = table(rows, "fresh noise", "sync_c")[1]
+        at = STEPS.index(step)
+        for probe, guidance in (("spatial", GUIDED), ("control", PLAIN)):
+            changed, plain = (table(rows, probe, name)[1][PLAIN, guidance][:, at] for name in ("mouth", "rest"))
+            np.testing.assert_array_equal(plain, fresh[PLAIN, PLAIN][:, at])
+            if probe == "spatial":
+                np.testing.assert_array_equal(changed, fresh[GUIDED, GUIDED][:, at])
+            else:
+                assert (changed != plain).all()
 
 
 def test_summary_has_bands_over_clips(rows):
