@@ -2,7 +2,7 @@
 
 The mesh finds a face all the same and says nothing of it, so the skin is compared with what it was: the colours at the
 mesh's points below the nose keep their pattern in any light and at any opening of the mouth, unless something else is
-in front of them.
+in front of them. Brightness alone does not: laughing and grimaces fold the skin and shade it anew, but lips stay red.
 """
 
 from __future__ import annotations
@@ -31,7 +31,9 @@ LOWER_FACE = LIPS + AROUND + CHIN
 COVERED = (0.66, 0.72)  # likeness below which a mouth is covered, and from which on one that was is seen again
 CERTAIN = 0.9  # likeness from which on all is learnt; the less there is the slower, down to nothing at ``COVERED``
 MEMORY = 0.5  # seconds over which what is remembered fades
-VANISHED = 0.2  # of likeness for every standard deviation by which the lips' contrast falls: they do not in talking
+RED = 0.02  # redness of lips that can be told from noise
+KEPT = 0.6  # share of it that no hand has, and a wide open mouth still has
+COLOURLESS = 0.005  # deviation of chromaticities below which they are noise: black and white
 NO_LIPS = 0.5  # contrast of the lips below which what is remembered may be what covered them
 LIPS_APPEAR = 0.3  # by so much more contrast than that: it was
 PATIENCE = 10.0  # seconds after which what was taken for a cover counts as how the face looks now
@@ -61,7 +63,8 @@ class CoverGuard:
             self._memory = texture
             return False
         alike = likeness(texture, memory)
-        self.covered = alike < COVERED[self.covered]
+        red = redness(memory)
+        self.covered = alike < COVERED[self.covered] and not redness(texture) > KEPT * red > KEPT * RED
         self._time = self._time + passed if self.covered else 0.0
         before = lip_contrast(memory)
         lips_appear = before < NO_LIPS and lip_contrast(texture) > before + LIPS_APPEAR
@@ -76,12 +79,32 @@ class CoverGuard:
 def likeness(texture: Tensor, before: Tensor) -> float:
     """How much a lower face [P, 3] looks like one before: at most 1, whatever the light's strength and tint.
 
-    The correlation of their patterns, less what lips have lost that were there.
+    The mean of two correlations, of the patterns of colours and of chromaticities; black and white has the first only.
     """
     now, then = (colours[list(LOWER_FACE)] for colours in (texture, before))
+    patterns = [(now, then)]
+    tints = chromaticity(now), chromaticity(then)
+    if tints[1].std(0).norm() > COLOURLESS:
+        patterns.append(tints)
+    return sum(correlation(*pair) for pair in patterns) / len(patterns)
+
+
+def chromaticity(colours: Tensor) -> Tensor:
+    """Red and blue against green as shares of all light, [P, 2]."""
+    red, green, blue = colours.unbind(-1)
+    return torch.stack((red - green, blue - green), -1) / colours.sum(-1, keepdim=True).clamp(min=0.1)
+
+
+def correlation(now: Tensor, then: Tensor) -> float:
+    """Of two patterns [P, C]."""
     now, then = now - now.mean(0), then - then.mean(0)
-    correlation = float((now * then).sum() / (now.norm() * then.norm()).clamp(min=1e-6))
-    return correlation - VANISHED * max(0.0, lip_contrast(before) - lip_contrast(texture))
+    return float((now * then).sum() / (now.norm() * then.norm()).clamp(min=1e-6))
+
+
+def redness(texture: Tensor) -> float:
+    """How much redder lips are than the skin around them, as shares of all light."""
+    red, _ = chromaticity(texture).unbind(-1)
+    return float(red[list(LIPS)].mean() - red[list(AROUND)].mean())
 
 
 def lip_contrast(texture: Tensor) -> float:

@@ -170,6 +170,7 @@ class _Person:
     before: Tensor | None = None  # at the detection before
     missed: float = 0.0  # seconds since seen
     turned: bool = False  # so far to the side that the mouth is left alone
+    was_hidden: bool = False  # at the detection before
     guard: CoverGuard = field(default_factory=CoverGuard)
 
     @property
@@ -218,7 +219,8 @@ class DetectingFollower:
     run on for ``HOLD`` seconds, the last ``FADE`` of them fading out, unless it was leaving the picture; then frames
     pass untouched until somebody appears who is not known to be somebody else. Then the mouth fades in; where a shot
     starts it is there at once. The mouth of a head that is turned too far (``TURNED``), and one that something covers
-    (:class:`CoverGuard`), fades out alike and comes back. The alignment is smoothed by :class:`AnchorFilter`.
+    (:class:`CoverGuard`), has faded out by the detection that saw it, and fades in again. The alignment is smoothed by
+    :class:`AnchorFilter`.
 
     Args:
         detector: finds the faces of a picture and their landmarks.
@@ -297,7 +299,7 @@ class DetectingFollower:
         left = list(faces)
         for person in sorted(self._people, key=lambda one: one.missed):
             face = _continuation(person, left)
-            person.before = person.anchors
+            person.before, person.was_hidden = person.anchors, bool(person.hidden)
             if face is not None:
                 left = [one for one in left if one is not face]
                 person.see(face, passed)
@@ -341,9 +343,11 @@ class DetectingFollower:
         for number, speaker in enumerate(self._speakers):
             person = speaker.person
             shown = person is not None and person.missed < HOLD - FADE + INSTANT and not person.hidden
-            shown &= not (shown and person.before is None and share < 1)
+            shown &= not (shown and (person.before is None or person.was_hidden) and share < 1)
             step = 1.0 if self._fresh else passed / FADE
             speaker.level = min(1.0, speaker.level + step) if shown else max(0.0, speaker.level - step)
+            if person is not None and person.hidden:
+                speaker.level = min(speaker.level, 1 - share)  # nothing is painted on what was seen before it
             if person is None or not speaker.level:
                 continue
             points = person.anchors if person.before is None else torch.lerp(person.before, person.anchors, share)

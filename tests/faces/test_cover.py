@@ -5,7 +5,17 @@ from __future__ import annotations
 import pytest
 import torch
 
-from lipforcing.faces.cover import AROUND, CHIN, LIPS, LOWER_FACE, PATIENCE, CoverGuard, likeness, lip_contrast
+from lipforcing.faces.cover import (
+    AROUND,
+    CHIN,
+    LIPS,
+    LOWER_FACE,
+    PATIENCE,
+    CoverGuard,
+    correlation,
+    likeness,
+    lip_contrast,
+)
 
 POINTS, STEP = 468, 0.08
 SKIN, RED = torch.tensor([0.8, 0.6, 0.5]), torch.tensor([0.6, 0.3, 0.3])
@@ -50,6 +60,39 @@ def test_light_and_noise_cover_nothing():
         noisy,
     ]
     assert not any(watched([texture] + lights))
+
+
+def test_a_grimace_covers_nothing():
+    """It shades the skin anew by folds, and leaves it its tint."""
+    texture = skin()
+    shade = 1 + 0.35 * torch.randn(POINTS, 1, generator=torch.Generator().manual_seed(4)).clamp(-1.5, 1.5)
+    folded = (texture * shade).clamp(0, 1)
+    lower = list(LOWER_FACE)
+    assert correlation(folded[lower], texture[lower]) < 0.6
+    assert not any(watched([texture] * 3 + [folded] * 20))
+
+
+def test_lips_that_are_seen_are_not_covered():
+    """However else the face looks, as with a mouth wide open."""
+    texture = skin()
+    strange = skin(seed=7)
+    strange[list(AROUND + CHIN)] = hand()[list(AROUND + CHIN)] * (0.6 + 0.8 * torch.rand(72, 1))
+    assert likeness(strange, texture) < 0.66
+    assert not any(watched([texture] * 3 + [strange] * 5))
+    strange[list(LIPS)] = hand()[list(LIPS)]
+    assert watched([texture] * 3 + [strange])[-1]
+
+
+def test_black_and_white():
+    """Has no tints to go by."""
+
+    def grey(texture):
+        noise = 1e-3 * torch.randn(texture.shape, generator=torch.Generator().manual_seed(5))
+        return texture.mean(-1, keepdim=True) + noise
+
+    talking = grey(skin(lips=0.8))
+    seen = watched([grey(skin())] * 3 + [talking] * 3 + [grey(hand())] * 3 + [talking] * 3)
+    assert seen == [False] * 6 + [True] * 3 + [False] * 3
 
 
 def test_hysteresis():

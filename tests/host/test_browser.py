@@ -128,10 +128,12 @@ def reload(page: Browser) -> None:
     """Load the page again, once the front end has saved the open workflow as a draft, which it does with a delay."""
     saved = "Object.values({...localStorage, ...sessionStorage}).some((draft) => draft.includes(app.rootGraph.id))"
     page.wait_for(saved)
-    open_workflow = page.evaluate("app.rootGraph.id")
+    # A graph made of a prompt has the id of the empty graph that every page begins with, so its nodes are what counts.
+    nodes = "app.rootGraph.nodes.map(({id, type}) => `${id} ${type}`).join()"
+    shown = page.evaluate(nodes)
     page.reload()
     wait_until_ready(page)
-    page.wait_for(f"app.rootGraph.id === '{open_workflow}'")
+    page.wait_for(f"{nodes} === '{shown}'")
 
 
 def load(page: Browser, workflow: str) -> None:
