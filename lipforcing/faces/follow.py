@@ -26,8 +26,8 @@ from .smooth import AnchorFilter
 EVERY = 0.08  # seconds between detections while faces move; in between, they move evenly
 STILL = 4.0  # crop pixels from one detection to the next below which a face hardly moves
 SEARCH = (0.48, 0.96)  # seconds between looks for faces that are new: while a speaker misses, and while all are there
-# Degrees of yaw as the mesh estimates it, some five sixths of what it is: up to the first a mouth comes back, beyond the
-# second it is left alone.
+# Degrees of yaw as the mesh estimates it, some five sixths of what it is: up to the first a mouth comes back,
+# beyond the second it is left alone.
 TURNED = (38.0, 45.0)
 HOLD = 0.48  # seconds for which a lost face is presumed where it was heading
 FADE = 0.16  # seconds in which a mouth fades in after a face appears and out before it is given up
