@@ -64,7 +64,8 @@ class CoverGuard:
             return False
         alike = likeness(texture, memory)
         red = redness(memory)
-        self.covered = alike < COVERED[self.covered] and not redness(texture) > KEPT * red > KEPT * RED
+        lips_are_seen = red > RED and redness(texture) > KEPT * red
+        self.covered = alike < COVERED[self.covered] and not lips_are_seen
         self._time = self._time + passed if self.covered else 0.0
         before = lip_contrast(memory)
         lips_appear = before < NO_LIPS and lip_contrast(texture) > before + LIPS_APPEAR
