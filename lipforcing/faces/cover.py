@@ -31,8 +31,10 @@ LOWER_FACE = LIPS + AROUND + CHIN
 COVERED = (0.66, 0.72)  # likeness below which a mouth is covered, and from which on one that was is seen again
 CERTAIN = 0.9  # likeness from which on all is learnt; the less there is the slower, down to nothing at ``COVERED``
 MEMORY = 0.5  # seconds over which what is remembered fades
+WITHOUT_LIPS = (0.74, 0.80)  # the same where lips have lost their red
+SEEN = (-1.0, -1.0)  # where they have kept it
 RED = 0.02  # redness of lips that can be told from noise
-KEPT = 0.6  # share of it that no hand has, and a wide open mouth still has
+LOST, KEPT = 0.3, 0.6  # share of it below which it is lost, and above which no hand has it, but a wide open mouth has
 COLOURLESS = 0.005  # deviation of chromaticities below which they are noise: black and white
 NO_LIPS = 0.5  # contrast of the lips below which what is remembered may be what covered them
 LIPS_APPEAR = 0.3  # by so much more contrast than that: it was
@@ -63,9 +65,7 @@ class CoverGuard:
             self._memory = texture
             return False
         alike = likeness(texture, memory)
-        red = redness(memory)
-        lips_are_seen = red > RED and redness(texture) > KEPT * red
-        self.covered = alike < COVERED[self.covered] and not lips_are_seen
+        self.covered = alike < limits(texture, memory)[self.covered]
         self._time = self._time + passed if self.covered else 0.0
         before = lip_contrast(memory)
         lips_appear = before < NO_LIPS and lip_contrast(texture) > before + LIPS_APPEAR
@@ -75,6 +75,13 @@ class CoverGuard:
             share = min(max((alike - COVERED[0]) / (CERTAIN - COVERED[0]), 0.0), 1.0)
             self._memory = torch.lerp(texture, memory, math.exp(-share * passed / MEMORY))
         return self.covered
+
+
+def limits(texture: Tensor, before: Tensor) -> tuple[float, float]:
+    """The likeness below which a mouth is covered, and from which on it is seen again; lips have their say."""
+    red = redness(before)
+    kept = redness(texture) / red if red > RED else (LOST + KEPT) / 2
+    return SEEN if kept > KEPT else WITHOUT_LIPS if kept < LOST else COVERED
 
 
 def likeness(texture: Tensor, before: Tensor) -> float:

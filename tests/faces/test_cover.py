@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-import pytest
+from statistics import mean
+
 import torch
 
 from lipforcing.faces.cover import (
     AROUND,
     CHIN,
+    COVERED,
     LIPS,
     LOWER_FACE,
     PATIENCE,
+    SEEN,
+    WITHOUT_LIPS,
     CoverGuard,
     correlation,
     likeness,
+    limits,
     lip_contrast,
+    redness,
 )
 
 POINTS, STEP = 468, 0.08
@@ -83,6 +89,15 @@ def test_lips_that_are_seen_are_not_covered():
     assert watched([texture] * 3 + [strange])[-1]
 
 
+def test_lost_lips_make_a_cover_certain():
+    """What looks half alike is covered where the lips have lost their red, and free where they have some of it."""
+    texture = skin()
+    red = redness(texture)
+    assert limits(skin(lips=0.0), texture) == WITHOUT_LIPS and limits(skin(lips=0.8), texture) == SEEN
+    assert limits(skin(lips=0.45), texture) == COVERED and 0.3 * red < redness(skin(lips=0.45)) < 0.6 * red
+    assert limits(skin(lips=0.0), skin(lips=0.0)) == COVERED  # nothing is known of pale lips
+
+
 def test_black_and_white():
     """Has no tints to go by."""
 
@@ -99,8 +114,9 @@ def test_hysteresis():
     """Between the two thresholds a mouth stays what it was."""
     texture = skin()
     mixtures = [torch.lerp(texture, hand(), float(share)) for share in torch.linspace(0, 1, 101)]
-    between = min(mixtures, key=lambda one: abs(likeness(one, texture) - 0.69))
-    assert likeness(between, texture) == pytest.approx(0.69, abs=0.02)
+    between = min(mixtures, key=lambda one: abs(likeness(one, texture) - mean(limits(one, texture))))
+    low, high = limits(between, texture)
+    assert 0 < low < likeness(between, texture) < high
     guard = CoverGuard()
     guard.update(texture, STEP)
     assert not guard.update(between, 0.0)
