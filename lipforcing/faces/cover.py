@@ -80,7 +80,9 @@ class CoverGuard:
 def limits(texture: Tensor, before: Tensor) -> tuple[float, float]:
     """The likeness below which a mouth is covered, and from which on it is seen again; lips have their say."""
     red = redness(before)
-    kept = redness(texture) / red if red > RED else (LOST + KEPT) / 2
+    if red <= RED:
+        return COVERED  # lips as pale as this say nothing
+    kept = redness(texture) / red
     return SEEN if kept > KEPT else WITHOUT_LIPS if kept < LOST else COVERED
 
 
